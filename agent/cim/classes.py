@@ -1,0 +1,681 @@
+"""MODEL as CIM classes: every class, qualifier, association, method and indication, derived from the declarations.
+
+A row `Domain` is the class `Virtmap_Domain` beneath the DMTF class that it names. Its columns are properties in
+CamelCase, or override the DMTF property they are shown as; an operation is an extrinsic method, an event an indication
+class, a parent or a reference an association. Columns of the persistent definition (scope CONFIG) go to a class of
+settings of their own, `Virtmap_DomainSettingData`, because a domain and its definition are two truths.
+
+Beside the declaration of each property stands its source: where an instance's value comes from. The renderer reads
+sources, the MOF text and GetClass read declarations, and both come from the same list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import pywbem
+
+from agent.schema import dmtf
+from agent.schema.declare import Association, Event, Field, Fill, Model, Operation, Role, Row, Scope, Settings
+from agent.schema.types import Enumeration, Kind
+
+__all__ = [
+    "AssociationClass",
+    "ClassDefinition",
+    "Column",
+    "Filled",
+    "Fixed",
+    "HypervisorName",
+    "InstanceClass",
+    "InstanceProperty",
+    "Link",
+    "MethodPlan",
+    "Schema",
+    "Source",
+    "build",
+    "camel",
+]
+
+PREFIX = "Virtmap_"
+
+#: Version qualifier of our classes: raised when one of them changes in a way that clients could notice.
+VERSION = "1.0.0"
+
+#: What a method of ours answers; anything else that can go wrong is a CIM error with the reason in words.
+RETURN_VALUES = (("0", "Completed with No Error"), ("4096", "Method Parameters Checked - Job Started"))
+COMPLETED = 0
+JOB_STARTED = 4096
+
+
+# --- where values come from -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """The value of a column of the row."""
+
+    spec: Field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """Made of columns, at these positions of the row's values, by the declaration's ``fills``."""
+
+    name: str
+    fill: Fill
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed:
+    """The same for all instances; None where the declaration says that nobody can tell."""
+
+    value: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class HypervisorName:
+    """The name of the connection that the row was read from."""
+
+
+Source = Column | Filled | Fixed | HypervisorName
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceProperty:
+    """A property of a class with instances. ``type`` is the CIM type."""
+
+    name: str
+    type: str
+    array: bool
+    key: bool
+    source: Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceClass:
+    """A class whose instances are the rows of a table; ``present_if`` names columns of which one must be known."""
+
+    name: str
+    row: type[Row]
+    properties: tuple[InstanceProperty, ...]
+    present_if: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[InstanceProperty, ...]:
+        return tuple(p for p in self.properties if p.key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One way in which two classes are associated: ``via`` is the column of the near row that holds the far row's key.
+
+    None means the parent of the near row, or, when both ends are the same row, the row itself.
+    """
+
+    near: InstanceClass
+    far: InstanceClass
+    via: Field | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociationClass:
+    """An association class, its two roles with the classes they are declared for, and what it links."""
+
+    name: str
+    far_role: str
+    near_role: str
+    links: tuple[Link, ...]
+    #: Values of further properties, the same for all instances: (name, CIM type, value).
+    constants: tuple[tuple[str, str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodPlan:
+    """A method of a class and the operation behind it. ``inputs`` and ``outputs`` are (parameter, field) pairs."""
+
+    name: str
+    operation: type[Operation]
+    inputs: tuple[tuple[str, Field], ...]
+    outputs: tuple[tuple[str, Field], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassDefinition:
+    """A class with what it declares itself; what it inherits is found through ``superclass``."""
+
+    name: str
+    superclass: str | None
+    local: Any  # pywbem.CIMClass
+    ours: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """All classes, superclasses first, and how those with instances are made. Lookups go by the name in lower case."""
+
+    classes: Mapping[str, ClassDefinition]
+    instances: Mapping[str, InstanceClass]
+    associations: Mapping[str, AssociationClass]
+    methods: Mapping[str, Mapping[str, MethodPlan]]
+    subclasses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def ancestors(self, name: str) -> tuple[str, ...]:
+        """Lower-case names of the superclasses, nearest first."""
+        found = []
+        superclass = self.classes[name.lower()].superclass
+        while superclass is not None:
+            found.append(superclass.lower())
+            superclass = self.classes[superclass.lower()].superclass
+        return tuple(found)
+
+    def descendants(self, name: str) -> tuple[str, ...]:
+        """Lower-case names of the class itself and everything derived from it."""
+        found = [name.lower()]
+        for each in found:
+            found.extend(self.subclasses.get(each, ()))
+        return tuple(found)
+
+    def is_a(self, name: str, wanted: str) -> bool:
+        return name.lower() == wanted.lower() or wanted.lower() in self.ancestors(name)
+
+
+def camel(name: str) -> str:
+    """``max_vcpus`` as ``MaxVcpus``."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def class_name(row: type[Row]) -> str:
+    return PREFIX + row.__name__
+
+
+# --- qualifiers -------------------------------------------------------------------------------------------------------
+
+
+def _qualifiers(**values: Any) -> list[Any]:
+    """pywbem qualifiers with the flavours of their declarations; None and False are left out."""
+    made = []
+    for name, value in values.items():
+        if value is None or value is False or value == ():
+            continue
+        declared = dmtf.qualifiers[name]
+        made.append(
+            pywbem.CIMQualifier(
+                name,
+                list(value) if declared.array else value,
+                type=declared.type,
+                overridable=declared.overridable,
+                tosubclass=declared.to_subclass,
+                translatable=declared.translatable or None,
+            )
+        )
+    return made
+
+
+def _value_map(values: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    pairs = tuple(values)
+    return {"ValueMap": tuple(v for v, _ in pairs), "Values": tuple(n for _, n in pairs)}
+
+
+def _typed(spec: Field) -> dict[str, Any]:
+    """The qualifiers that a field's type brings: unit, meaning over time, and named values."""
+    found: dict[str, Any] = {
+        "PUnit": spec.semantic.punit,
+        "Counter": spec.semantic.kind is Kind.COUNTER,
+        "Gauge": spec.semantic.kind is Kind.GAUGE,
+    }
+    if spec.enumeration is not None:
+        found |= _enumerated(spec.enumeration)
+    if spec.flags is not None:
+        members = [m for m in spec.flags if m.label]
+        found["BitMap"] = tuple(str(int(m).bit_length() - 1) for m in members)
+        found["BitValues"] = tuple(f"{m.label}: {m.description}" for m in members)
+    return found
+
+
+def _enumerated(enumeration: type[Enumeration]) -> dict[str, tuple[str, ...]]:
+    return _value_map((str(int(m)), m.label) for m in enumeration)
+
+
+def _mapping(api: tuple[str, ...], stats: str | None = None) -> tuple[str, ...]:
+    """MappingStrings (DSP0004, 5.6.3.33) of the libvirt functions and the statistics field behind a feature."""
+    found = tuple(f"API.libvirt|{name}" for name in api)
+    return found if stats is None else (*found, f"STATS.libvirt|{stats}")
+
+
+# --- the DMTF's classes -----------------------------------------------------------------------------------------------
+
+
+def _from_dmtf(cls: dmtf.CimClass) -> ClassDefinition:
+    made = pywbem.CIMClass(
+        cls.name,
+        superclass=cls.superclass,
+        qualifiers=_qualifiers(
+            Association=cls.association,
+            Indication=cls.indication,
+            Abstract=cls.abstract,
+            Aggregation=cls.aggregation,
+            Composition=cls.composition,
+            Version=cls.version,
+            Description=cls.description,
+        ),
+        properties=[_dmtf_property(p) for p in cls.properties],
+        methods=[_dmtf_method(m) for m in cls.methods],
+    )
+    return ClassDefinition(name=cls.name, superclass=cls.superclass, local=made, ours=False)
+
+
+def _dmtf_property(p: dmtf.CimProperty) -> Any:
+    return pywbem.CIMProperty(
+        p.name,
+        None,
+        type=p.type,
+        is_array=p.array,
+        reference_class=p.reference,
+        qualifiers=_qualifiers(
+            Key=p.key,
+            Aggregate=p.aggregate,
+            Weak=p.weak,
+            Override=p.name if p.override else None,
+            Required=p.required,
+            Propagated=p.propagated,
+            Description=p.description,
+            EmbeddedInstance=p.embedded,
+            EmbeddedObject=p.embedded_object,
+            Counter=p.counter,
+            Gauge=p.gauge,
+            PUnit=p.punit,
+            Min=p.minimum,
+            Max=p.maximum,
+            MaxLen=p.max_len,
+            **_value_map(p.values),
+        ),
+    )
+
+
+def _dmtf_method(m: dmtf.CimMethod) -> Any:
+    return pywbem.CIMMethod(
+        m.name,
+        return_type=m.return_type,
+        parameters=[_dmtf_parameter(p) for p in m.parameters],
+        qualifiers=_qualifiers(
+            Override=m.name if m.override else None, Description=m.description, **_value_map(m.values)
+        ),
+    )
+
+
+def _dmtf_parameter(p: dmtf.CimParameter) -> Any:
+    return pywbem.CIMParameter(
+        p.name,
+        p.type,
+        is_array=p.array,
+        reference_class=p.reference,
+        qualifiers=[
+            *_direction(p.is_in, p.is_out),
+            *_qualifiers(
+                Required=p.required,
+                Description=p.description,
+                EmbeddedInstance=p.embedded,
+                EmbeddedObject=p.embedded_object,
+                PUnit=p.punit,
+                **_value_map(p.values),
+            ),
+        ],
+    )
+
+
+def _direction(is_in: bool, is_out: bool) -> list[Any]:
+    """In is true unless said otherwise, so its false has to be said."""
+    made = [pywbem.CIMQualifier("In", is_in, overridable=False, tosubclass=True)]
+    if is_out:
+        made.append(pywbem.CIMQualifier("Out", True, overridable=False, tosubclass=True))
+    return made
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _own_property(name: str, spec: Field, *, override: bool, key: bool, required: bool = False) -> Any:
+    """The declaration of a column. One that overrides a DMTF property keeps that property's type."""
+    return pywbem.CIMProperty(
+        name,
+        None,
+        type=spec.semantic.cim,
+        qualifiers=_qualifiers(
+            Key=key,
+            Override=name if override else None,
+            Required=required,
+            Description=spec.description,
+            MappingStrings=_mapping(spec.api, spec.stats),
+            **_typed(spec),
+        ),
+    )
+
+
+def _source(row: type[Row], name: str) -> Source:
+    """Where a property that the DMTF class brings gets its value."""
+    if name == "CreationClassName":
+        return Fixed(value=class_name(row))
+    if name == "SystemCreationClassName":
+        return Fixed(value=PREFIX + (row.parent_row.__name__ if row.parent_row else "Host"))
+    if name == "SystemName":
+        parents = [f for f in row.fields if f.role is Role.PARENT]
+        return Column(spec=parents[-1]) if parents else HypervisorName()
+    shown = next((f for f in row.columns() if f.cim == name), None)
+    if shown is not None:
+        return Column(spec=shown)
+    return _filled(row, row.fills, name)
+
+
+def _filled(row: type[Row], fills: Mapping[str, Fill], name: str) -> Source:
+    """The source that a declaration names for a property; null when it names none."""
+    fill = fills.get(name)
+    if fill is None:
+        return Fixed(value=None)
+    if not fill.columns:
+        return Fixed(value=fill.constant)
+    return Filled(name=name, fill=fill, positions=tuple(row.positions[column] for column in fill.columns))
+
+
+def _inherited(row: type[Row], base: str) -> list[InstanceProperty]:
+    """The properties that the DMTF class brings, each with its source."""
+    return [
+        InstanceProperty(name=p.name, type=p.type, array=p.array, key=p.key, source=_source(row, p.name))
+        for p in dmtf.inherited_properties(base).values()
+    ]
+
+
+def _row_class(row: type[Row]) -> tuple[ClassDefinition, InstanceClass]:
+    inherited = _inherited(row, row.cim)
+    brought = {p.name.lower(): p for p in inherited}
+    keyed = any(p.key for p in inherited)
+    declared: list[Any] = []
+    own: list[InstanceProperty] = []
+    if not keyed:
+        declared.append(_scoping_system())
+        own.append(InstanceProperty(name="SystemName", type="string", array=False, key=True, source=HypervisorName()))
+    for spec in row.columns():
+        if spec.scope is Scope.CONFIG:
+            continue
+        if spec.cim is not None:
+            known = brought[spec.cim.lower()]
+            declared.append(_own_property(spec.cim, spec, override=True, key=known.key))
+            continue
+        name = camel(spec.name)
+        if name.lower() in brought:
+            raise ValueError(f"{row.__name__}.{spec.name}: the property {name} of {row.cim} has that name already")
+        is_key = not keyed and spec.role is Role.KEY
+        declared.append(_own_property(name, spec, override=False, key=is_key))
+        own.append(
+            InstanceProperty(name=name, type=spec.semantic.cim, array=False, key=is_key, source=Column(spec=spec))
+        )
+    local = pywbem.CIMClass(
+        class_name(row), superclass=row.cim, qualifiers=_class_qualifiers(row.__doc__), properties=declared
+    )
+    definition = ClassDefinition(name=class_name(row), superclass=row.cim, local=local, ours=True)
+    return definition, InstanceClass(name=class_name(row), row=row, properties=(*inherited, *own))
+
+
+def _scoping_system() -> Any:
+    return pywbem.CIMProperty(
+        "SystemName",
+        None,
+        type="string",
+        qualifiers=_qualifiers(Key=True, Description="Name of the hypervisor connection that the object belongs to."),
+    )
+
+
+def _class_qualifiers(description: str | None, **more: Any) -> list[Any]:
+    return _qualifiers(**more, Version=VERSION, Description=" ".join((description or "").split()))
+
+
+def _settings_class(row: type[Row], settings: Settings) -> tuple[ClassDefinition, InstanceClass]:
+    """The class of the persistent definition: the columns of scope CONFIG, without `config_` before their names."""
+    name = f"{class_name(row)}SettingData"
+    columns = [f for f in row.columns() if f.scope is Scope.CONFIG]
+    inherited = [
+        InstanceProperty(
+            name=p.name, type=p.type, array=p.array, key=p.key, source=_filled(row, settings.fills, p.name)
+        )
+        for p in dmtf.inherited_properties(settings.cim).values()
+    ]
+    own = [
+        InstanceProperty(
+            name=camel(f.name.removeprefix("config_")),
+            type=f.semantic.cim,
+            array=False,
+            key=False,
+            source=Column(spec=f),
+        )
+        for f in columns
+    ]
+    local = pywbem.CIMClass(
+        name,
+        superclass=settings.cim,
+        qualifiers=_class_qualifiers(f"What the persistent definition says of an instance of {class_name(row)}."),
+        properties=[_own_property(p.name, f, override=False, key=False) for p, f in zip(own, columns, strict=True)],
+    )
+    definition = ClassDefinition(name=name, superclass=settings.cim, local=local, ours=True)
+    present_if = tuple(f.name for f in columns)
+    return definition, InstanceClass(name=name, row=row, properties=(*inherited, *own), present_if=present_if)
+
+
+# --- associations -----------------------------------------------------------------------------------------------------
+
+
+def _common(schema: Mapping[str, ClassDefinition], names: Iterable[str]) -> str:
+    """The nearest class that all of these are, or descend from."""
+    lines = [_line(schema, name) for name in names]
+    return next(name for name in lines[0] if all(name in line for line in lines))
+
+
+def _line(schema: Mapping[str, ClassDefinition], name: str) -> list[str]:
+    found = [schema[name.lower()].name]
+    while (superclass := schema[found[-1].lower()].superclass) is not None:
+        found.append(superclass)
+    return found
+
+
+def _association_class(
+    known: Mapping[str, ClassDefinition], declared: Association, links: tuple[Link, ...]
+) -> tuple[ClassDefinition, AssociationClass]:
+    base = dmtf.classes[declared.base]
+    brought = dmtf.inherited_properties(declared.base)
+    ends = {
+        declared.far: _common(known, (link.far.name for link in links)),
+        declared.near: _common(known, (link.near.name for link in links)),
+    }
+    local = pywbem.CIMClass(
+        declared.name,
+        superclass=declared.base,
+        qualifiers=_class_qualifiers(
+            declared.description, Association=True, Aggregation=base.aggregation, Composition=base.composition
+        ),
+        properties=[
+            pywbem.CIMProperty(
+                role,
+                None,
+                type="reference",
+                reference_class=end,
+                qualifiers=_qualifiers(
+                    Key=True,
+                    Aggregate=brought[role].aggregate,
+                    Weak=brought[role].weak,
+                    Override=role,
+                    Min=brought[role].minimum,
+                    Max=brought[role].maximum,
+                    Description=brought[role].description,
+                ),
+            )
+            for role, end in ends.items()
+        ],
+    )
+    definition = ClassDefinition(name=declared.name, superclass=declared.base, local=local, ours=True)
+    return definition, AssociationClass(name=declared.name, far_role=declared.far, near_role=declared.near, links=links)
+
+
+def _links(model: Model, instances: Mapping[str, InstanceClass]) -> dict[Association, list[Link]]:
+    """Every parent and every reference, by its association."""
+    found: dict[Association, list[Link]] = {}
+    for row in model.rows:
+        near = instances[class_name(row).lower()]
+        if row.parent_row is not None and row.association is not None:
+            far = instances[class_name(row.parent_row).lower()]
+            found.setdefault(row.association, []).append(Link(near=near, far=far))
+        for f in row.fields:
+            if f.ref is not None and f.association is not None:
+                far = instances[class_name(f.ref).lower()]
+                found.setdefault(f.association, []).append(Link(near=near, far=far, via=f))
+        if row.settings is not None:
+            settings = instances[f"{near.name}SettingData".lower()]
+            found.setdefault(row.settings.association, []).append(Link(near=settings, far=near))
+    return found
+
+
+#: What CIM_ElementSettingData tells of a definition: it is not in force, and comes next.
+_NEXT = (("IsDefault", "uint16", None), ("IsCurrent", "uint16", 2), ("IsNext", "uint16", 1))
+
+
+# --- methods ----------------------------------------------------------------------------------------------------------
+
+
+def _method(operation: type[Operation]) -> tuple[Any, MethodPlan]:
+    inputs = tuple((camel(f.name), f) for f in operation.arguments())
+    outputs = tuple((camel(f.name), f) for f in operation.outs())
+    parameters = [_parameter(name, f, is_out=False) for name, f in inputs]
+    parameters += [_parameter(name, f, is_out=True) for name, f in outputs]
+    if operation.job:
+        parameters.append(_job_parameter())
+    values = RETURN_VALUES if operation.job else RETURN_VALUES[:1]
+    made = pywbem.CIMMethod(
+        operation.__name__,
+        return_type="uint32",
+        parameters=parameters,
+        qualifiers=_qualifiers(
+            Description=_told(operation), MappingStrings=_mapping(operation.api), **_value_map(values)
+        ),
+    )
+    return made, MethodPlan(name=operation.__name__, operation=operation, inputs=inputs, outputs=outputs)
+
+
+def _told(operation: type[Operation]) -> str:
+    """The description, what is lost, and the role that it takes."""
+    sentences = [" ".join((operation.__doc__ or "").split())]
+    if operation.destroys:
+        sentences.append(f"Lost for good: {operation.destroys}")
+    sentences.append(f"Needs the access level {operation.needs.name.lower()}.")
+    return " ".join(sentences)
+
+
+def _parameter(name: str, spec: Field, *, is_out: bool) -> Any:
+    return pywbem.CIMParameter(
+        name,
+        spec.semantic.cim,
+        qualifiers=[
+            *_direction(not is_out, is_out),
+            *_qualifiers(Required=not is_out and spec.required, Description=spec.description, **_typed(spec)),
+        ],
+    )
+
+
+def _job_parameter() -> Any:
+    return pywbem.CIMParameter(
+        "Job",
+        "reference",
+        reference_class="CIM_ConcreteJob",
+        qualifiers=[
+            *_direction(False, True),
+            *_qualifiers(Description="The job that does the work, when one was started."),
+        ],
+    )
+
+
+# --- indications ------------------------------------------------------------------------------------------------------
+
+INDICATION_BASE = "CIM_AlertIndication"
+
+
+def _indication(event: type[Event]) -> ClassDefinition:
+    """The indication class of an event; the columns it shows and its own fields are properties."""
+    bases = [b for b in event.__mro__[1:] if isinstance(b, type) and issubclass(b, Event) and "on" in vars(b)]
+    superclass = next((PREFIX + b.__name__ for b in bases), INDICATION_BASE)
+    already = {f.name for b in bases for f in b.fields}
+    shown = () if bases else event.shows
+    specs = [event.on.fields[event.on.positions[name]] for name in shown]
+    specs += [f for f in event.fields if f.name not in already]
+    local = pywbem.CIMClass(
+        PREFIX + event.__name__,
+        superclass=superclass,
+        qualifiers=_class_qualifiers(
+            event.__doc__, Indication=True, Abstract=event.abstract, MappingStrings=_event_mapping(event)
+        ),
+        properties=[_own_property(camel(f.name), f, override=False, key=False) for f in specs],
+    )
+    return ClassDefinition(name=PREFIX + event.__name__, superclass=superclass, local=local, ours=True)
+
+
+def _event_mapping(event: type[Event]) -> tuple[str, ...]:
+    return () if event.libvirt is None else (f"EVENT.libvirt|{event.libvirt}",)
+
+
+def _events(model: Model) -> list[type[Event]]:
+    """All events with the abstract ones they share, those first."""
+    found: dict[type[Event], None] = {}
+    for event in model.events:
+        for base in reversed(event.__mro__):
+            if isinstance(base, type) and issubclass(base, Event) and "on" in vars(base):
+                found.setdefault(base)
+    return list(found)
+
+
+# --- all of it --------------------------------------------------------------------------------------------------------
+
+
+def build(model: Model) -> Schema:
+    """Every class that the model gives rise to, on the DMTF's classes beneath them."""
+    classes: dict[str, ClassDefinition] = {name.lower(): _from_dmtf(cls) for name, cls in dmtf.classes.items()}
+    instances: dict[str, InstanceClass] = {}
+    associations: dict[str, AssociationClass] = {}
+    methods: dict[str, Mapping[str, MethodPlan]] = {}
+
+    def add(definition: ClassDefinition, made: InstanceClass | None = None) -> None:
+        classes[definition.name.lower()] = definition
+        if made is not None:
+            instances[definition.name.lower()] = made
+
+    for row in model.rows:
+        definition, made = _row_class(row)
+        plans: dict[str, MethodPlan] = {}
+        for operation in model.operations_on(row):
+            declared, plan = _method(operation)
+            definition.local.methods[declared.name] = declared
+            plans[plan.name.lower()] = plan
+        methods[definition.name.lower()] = MappingProxyType(plans)
+        add(definition, made)
+        if row.settings is not None:
+            add(*_settings_class(row, row.settings))
+    for declared_association, links in _links(model, instances).items():
+        definition, association = _association_class(classes, declared_association, tuple(links))
+        classes[definition.name.lower()] = definition
+        associations[definition.name.lower()] = association
+    for event in _events(model):
+        definition = _indication(event)
+        classes[definition.name.lower()] = definition
+    return Schema(
+        classes=MappingProxyType(classes),
+        instances=MappingProxyType(instances),
+        associations=MappingProxyType(associations),
+        methods=MappingProxyType(methods),
+        subclasses=MappingProxyType(_subclasses(classes)),
+    )
+
+
+def _subclasses(classes: Mapping[str, ClassDefinition]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for name, definition in classes.items():
+        if definition.superclass is not None:
+            found.setdefault(definition.superclass.lower(), []).append(name)
+    return {name: tuple(below) for name, below in found.items()}

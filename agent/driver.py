@@ -1,0 +1,96 @@
+"""The contract with hypervisors: what a driver gives the inventory, and what operations ask of it.
+
+Every method blocks and is only ever called in a worker thread, except `listen`'s callback, which the driver calls from a
+thread of its own. Every failure is one of agent.errors; nothing else may leave a driver. One driver object is one
+connection of the configuration; it survives the connections it makes.
+
+Reading goes in two steps, so that one hung or broken guest costs its own rows: `plan` says which roots (hosts, domains)
+exist and cuts the reading into pieces of bounded size; each `Piece.read` gives the rows of its roots and of everything
+that belongs to them. What a piece could not read is in `Batch.failed`, by root; a piece that raises fails all its roots.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from agent.errors import VirtmapError
+from agent.schema.declare import Event, Key, Operation, Row
+
+Root = tuple[type[Row], Key]
+"""A row without a parent, as the unit of reading and failing: its class and key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Rows that were read, with everything below their roots, and the roots that could not be read, with the reason.
+
+    A root that is in neither has gone since the plan was made.
+    """
+
+    rows: Sequence[Row]
+    failed: Mapping[Root, VirtmapError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A part of a plan. `read` blocks, for a second at most when all is well; pieces may be read at the same time."""
+
+    roots: frozenset[Root]
+    read: Callable[[], Batch]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All pieces of a reading. Roots that are in no piece do not exist (any more), when the plan is for everything."""
+
+    pieces: Sequence[Piece]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changed:
+    """Something about a root changed that a reading would show; the reading is worth its cost now."""
+
+    root: Root
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happened:
+    """An event, with the key of the row that it is about."""
+
+    event: Event
+    key: Key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """The connection broke, or was closed by the other side."""
+
+    reason: str
+
+
+Heard = Changed | Happened | Lost
+
+
+class Driver(Protocol):
+    """A hypervisor connection. `name` is its name in the configuration, `uri` what it connects to."""
+
+    name: str
+    uri: str
+
+    def connect(self) -> None:
+        """Make a (new) connection; an old one is dropped, without waiting for it. Raises Unreachable or Denied."""
+
+    def close(self) -> None:
+        """Drop the connection. Never raises, and never waits on a hypervisor that does not answer."""
+
+    def plan(self, only: Sequence[Root] | None = None) -> Plan:
+        """How to read everything, or only these roots; `only` may name roots that do not exist. Raises Unreachable."""
+
+    def perform(self, operation: Operation, key: Key) -> Mapping[str, Any]:
+        """Do it, on the row `operation.on` with this key; gives the operation's out-values by name.
+
+        Raises NotFound, NotSupported, Denied, Invalid, Busy, Unreachable or Failed.
+        """
+
+    def listen(self, heard: Callable[[Heard], None]) -> None:
+        """From now on, and across connections, tell what happens. `heard` is quick and never raises."""

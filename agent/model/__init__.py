@@ -1,0 +1,45 @@
+"""THE mapping: one file for each libvirt object. `MODEL` holds all declarations, checked against the laws."""
+
+from agent.model import domain, domain_events, host
+from agent.model.disk import Disk
+from agent.model.domain import Domain
+from agent.model.host import Host
+from agent.model.job import Job
+from agent.model.nic import Nic
+from agent.model.reading import Reading
+from agent.model.vcpu import Vcpu
+from agent.schema.declare import Model
+
+__all__ = ["MODEL", "Disk", "Domain", "Host", "Job", "Nic", "Reading", "Vcpu"]
+
+MODEL = Model(
+    rows=(Host, Domain, Vcpu, Disk, Nic, Reading, Job),
+    operations=(
+        host.DefineDomain,
+        host.ReadCapabilities,
+        domain.Start,
+        domain.Shutdown,
+        domain.Reboot,
+        domain.Reset,
+        domain.Destroy,
+        domain.Suspend,
+        domain.Resume,
+        domain.ManagedSave,
+        domain.SetMemory,
+        domain.SetVcpus,
+        domain.SetAutostart,
+        domain.ReadXml,
+        domain.SetUserPassword,
+    ),
+    events=(
+        domain_events.DomainDefined,
+        domain_events.DomainUndefined,
+        domain_events.DomainStarted,
+        domain_events.DomainSuspended,
+        domain_events.DomainResumed,
+        domain_events.DomainStopped,
+        domain_events.DomainShutdown,
+        domain_events.DomainPmSuspended,
+        domain_events.DomainCrashed,
+    ),
+)

@@ -1,0 +1,207 @@
+"""The one way to perform an operation: may it be, is it well-formed, do it in a worker, remember how it went.
+
+Both front ends come through here. Each operation becomes a job that tables show, and leaves one audit line, refused and
+failed ones too. After it the inventory reads the object again, so that who asks next sees what became of it.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Protocol
+
+from agent.access import Principal, authorize
+from agent.errors import Busy, Failed, Invalid, NotFound, VirtmapError
+from agent.inventory import Inventory, root_of
+from agent.model import Job
+from agent.model.job import JobState
+from agent.schema.declare import Index, Key, Operation
+from agent.schema.types import canonical, fits
+
+log = logging.getLogger("virtmap.operations")
+audit_log = logging.getLogger("virtmap.audit")
+
+KEPT_JOBS = 100
+REREAD_LIMIT = 5.0
+
+
+class AuditTrail(Protocol):
+    """Keeps audit records. Blocks on the disk: called in worker threads."""
+
+    def audit(
+        self, *, principal: str, front_end: str, operation: str, hypervisor: str, target: str, result: str
+    ) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What an operation gave: its out-values by name, if it has ended; the number of its job in any case."""
+
+    job: int
+    ended: bool
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def malformed(operation: Operation) -> str | None:
+    """Why an argument is not what its declaration says, or None."""
+    for f in operation.arguments():
+        value = operation.values[f.position]
+        wrong = fits(f.semantic, value)
+        if wrong is None and isinstance(value, int) and not isinstance(value, bool):
+            if f.low is not None and value < f.low:
+                wrong = f"{value} is below {f.low}"
+            elif f.high is not None and value > f.high:
+                wrong = f"{value} is above {f.high}"
+        if wrong:
+            return f"{type(operation).__name__}.{f.name}: {wrong}"
+    return None
+
+
+class Operations:
+    """Performs operations on the hypervisors of these inventories. Lives in the event loop's thread."""
+
+    def __init__(
+        self, inventories: Mapping[str, Inventory], trail: AuditTrail, *, limit: float = 30.0, at_once: int = 16
+    ) -> None:
+        self._inventories = inventories
+        self._trail = trail
+        self._limit = limit
+        self._at_once = at_once
+        self._number = 0
+        self._running: dict[int, Job] = {}
+        self._ended: dict[str, deque[Job]] = {name: deque(maxlen=KEPT_JOBS) for name in inventories}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def unsuitable(self, hypervisor: str, operation: type[Operation], key: Key) -> str | None:
+        """Why the state of the object, as last read, does not allow the operation; None if it does, or is not known."""
+        if operation.allowed is None:
+            return None
+        row = self._inventories[hypervisor].snapshot.table(operation.on).get(key)
+        if row is None:
+            return None
+        now = row.values[row.positions[operation.allowed.column]]
+        if now is None or now in operation.allowed.values:
+            return None
+        return f"{self.describe(hypervisor, operation, key)}: cannot {operation.__name__}: it is {canonical(now)}"
+
+    def describe(self, hypervisor: str, operation: type[Operation], key: Key) -> str:
+        """The object of an operation, for people: `domain web`."""
+        kind = operation.on.__name__.lower()
+        if operation.on.index is Index.SCALAR:
+            return f"{kind} {hypervisor}"
+        row = self._inventories[hypervisor].snapshot.table(operation.on).get(key)
+        name = row.as_dict().get("name") if row is not None else None
+        return f"{kind} {name or '/'.join(map(str, key))}"
+
+    async def perform(
+        self, principal: Principal, hypervisor: str, operation: Operation, key: Key, *, patience: float | None = None
+    ) -> Result:
+        """Do it. When it has not ended after `patience` seconds it goes on as a job, and the result says so.
+
+        Raises agent.errors: Denied by the policy, Invalid arguments, NotFound, and whatever the driver says.
+        """
+        kind = type(operation)
+        target = self.describe(hypervisor, kind, key)
+        inventory = self._inventories[hypervisor]
+        try:
+            authorize(principal, kind)
+            if wrong := malformed(operation):
+                raise Invalid(f"{target}: {wrong}")
+            known = inventory.snapshot.table(kind.on)
+            if kind.on.index is not Index.SCALAR and known.find(key) is None:
+                raise NotFound(f"{target}: there is no such {kind.on.__name__.lower()}")
+            if len(self._running) >= self._at_once:
+                raise Busy(f"{target}: {len(self._running)} operations are running already")
+        except VirtmapError as error:
+            await self._audit(principal, hypervisor, kind.__name__, target, f"refused: {error}")
+            raise
+        job = self._begin(principal, hypervisor, kind.__name__, target)
+        task = asyncio.create_task(self._do(principal, inventory, operation, key, job, target))
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        done, _ = await asyncio.wait([task], timeout=patience)
+        if not done:
+            return Result(job=job, ended=False)
+        return Result(job=job, ended=True, values=task.result())
+
+    async def stop(self, limit: float = 2.0) -> None:
+        """Give running operations a moment to end; what does not is left to the hypervisor."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=limit)
+        for task in self._tasks:
+            task.cancel()
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # told already: in the audit trail, the job and, if anybody still waits, to the caller
+
+    async def _do(
+        self, principal: Principal, inventory: Inventory, operation: Operation, key: Key, job: int, target: str
+    ) -> Mapping[str, Any]:
+        kind = type(operation)
+        what = f"{target}: {kind.__name__}"
+        limit = 24 * 3600.0 if kind.job else self._limit
+        state, text = JobState.COMPLETED, ""
+        try:
+            values = await inventory.workers.run(
+                partial(inventory.driver.perform, operation, key), limit=limit, what=what
+            )
+        except Busy as error:
+            state, text = (JobState.ABANDONED if "no answer" in str(error) else JobState.FAILED), str(error)
+            raise
+        except VirtmapError as error:
+            state, text = JobState.FAILED, str(error)
+            raise
+        except Exception as error:
+            log.exception("%s: a fault of the driver", what)
+            state, text = JobState.FAILED, "a fault of the agent; its log tells more"
+            raise Failed(f"{what}: {text}") from error
+        finally:
+            await self._reread(inventory, kind, key)
+            self._end(inventory, job, state, text)
+            await self._audit(principal, inventory.name, kind.__name__, target, text or "done")
+        return values
+
+    async def _reread(self, inventory: Inventory, kind: type[Operation], key: Key) -> None:
+        root = root_of(kind.on, key or (inventory.name,))
+        try:
+            async with asyncio.timeout(REREAD_LIMIT):
+                await inventory.refresh([root])
+        except (VirtmapError, TimeoutError) as error:
+            log.warning("%s: could not read %s again: %s", inventory.name, root[1], error)
+
+    def _begin(self, principal: Principal, hypervisor: str, operation: str, target: str) -> int:
+        self._number += 1
+        now = datetime.now(UTC)
+        self._running[self._number] = Job(
+            number=self._number, operation=operation, target=target, principal=principal.name, state=JobState.RUNNING,
+            submitted=now, finished=now, error="",
+        )  # fmt: skip
+        self._show(self._inventories[hypervisor])
+        return self._number
+
+    def _end(self, inventory: Inventory, job: int, state: JobState, error: str) -> None:
+        done = self._running.pop(job).replace(state=state, finished=datetime.now(UTC), error=error)
+        self._ended[inventory.name].append(done)
+        self._show(inventory)
+
+    def _show(self, inventory: Inventory) -> None:
+        jobs: Sequence[Job] = (*self._ended[inventory.name], *self._running.values())
+        inventory.set_rows(Job, sorted(jobs, key=lambda j: j.key))
+
+    async def _audit(self, principal: Principal, hypervisor: str, operation: str, target: str, result: str) -> None:
+        audit_log.info(
+            "%s %s@%s: %s of %s on %s: %s",
+            principal.front_end, principal.name, principal.source or "-", operation, target, hypervisor, result,
+        )  # fmt: skip
+        note = partial(
+            self._trail.audit, principal=principal.name, front_end=principal.front_end, operation=operation,
+            hypervisor=hypervisor, target=target, result=result,
+        )  # fmt: skip
+        with suppress(Busy):  # the line above is out; a disk that hangs must not hold up the answer
+            await self._inventories[hypervisor].workers.run(note, limit=5.0, what="write the audit trail")

@@ -1,0 +1,539 @@
+"""The three kinds of declaration: a Row we read, an Operation we ask for, an Event we hear.
+
+Each is a frozen, keyword-only Python class whose body is its mapping; everything else (MIB and MOF text, tables, classes,
+methods, the access decision, the audit line, the coverage report) is derived from it. A field of a class body is made by
+`key`, `parent`, `column` (rows), `argument`, `out` (operations), `detail`, `previous` (events).
+
+An instance keeps its values in one plain tuple, `values`, in the order of the class's `fields`: cheap to make by the ten
+thousand, invisible to the garbage collector, and sliced as it is by the inventory. `None` in a row means "this hypervisor
+cannot tell": noSuchInstance in SNMP, NULL in CIM.
+"""
+
+import enum
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+from agent.errors import DeclarationError
+from agent.schema.types import Enumeration, Flags, Kind, Semantic, Wire
+
+type_of_value = type
+
+
+class Access(enum.IntEnum):
+    """The levels a principal's role can hold; each includes those below it."""
+
+    OBSERVE = 1
+    OPERATE = 2
+    DEFINE = 3
+    ADMINISTER = 4
+
+
+class Severity(enum.IntEnum):
+    """Perceived severity of an event (ITU-T X.733; the numbers are those of CIM_Indication.PerceivedSeverity)."""
+
+    INFORMATION = 2
+    WARNING = 3
+    MINOR = 4
+    MAJOR = 5
+    CRITICAL = 6
+
+
+class Scope(enum.Enum):
+    """Which truth about a domain a column tells: what runs now, or what its persistent definition says."""
+
+    LIVE = "live"
+    CONFIG = "config"
+
+
+class Role(enum.Enum):
+    """What a field is to its declaration."""
+
+    PARENT = "parent"
+    KEY = "key"
+    COLUMN = "column"
+    ARGUMENT = "argument"
+    OUT = "out"
+    DETAIL = "detail"
+    PREVIOUS = "previous"
+
+
+class Index(enum.Enum):
+    """Where the last SNMP index arc of a row comes from: allocated and persisted; its natural number, counted from 0, plus
+    one; its natural number, counted from 1; or nowhere, since there is one row only.
+    """
+
+    ALLOCATED = "allocated"
+    NATURAL = "natural"
+    DIRECT = "direct"
+    SCALAR = "scalar"
+
+
+_REQUIRED: Any = object()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Association:
+    """A CIM association between two rows: its class, the DMTF class beneath it, and the roles of both ends.
+
+    `far` is the role of the row referred to (the parent, for a sub-table), `near` that of the row that declares it.
+    """
+
+    name: str
+    base: str
+    far: str
+    near: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One field of a declaration. As a descriptor it gives the value on an instance, and itself on the class."""
+
+    role: Role
+    number: int | None
+    description: str
+    name: str = ""
+    position: int = -1
+    semantic: Semantic = None  # type: ignore[assignment]  # set when the class is made
+    enumeration: type[Enumeration] | None = None
+    flags: type[Flags] | None = None
+    api: tuple[str, ...] = ()
+    stats: str | None = None
+    cim: str | None = None
+    scope: Scope = Scope.LIVE
+    ref: "type[Row] | None" = None
+    association: Association | None = None
+    default: Any = _REQUIRED
+    of: str | None = None
+    low: int | None = None
+    high: int | None = None
+
+    @property
+    def required(self) -> bool:
+        return self.default is _REQUIRED
+
+    @property
+    def optional(self) -> bool:
+        return self.role in (Role.COLUMN, Role.PREVIOUS, Role.DETAIL, Role.OUT)
+
+    @typing.overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @typing.overload
+    def __get__(self, instance: object, owner: type) -> Any: ...
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self if instance is None else instance.values[self.position]
+
+    def __set__(self, instance: object, value: object) -> None:
+        raise AttributeError(f"{type(instance).__name__}.{self.name} is frozen")
+
+
+def _names(api: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (api,) if isinstance(api, str) else tuple(api)
+
+
+def key(
+    number: int, description: str, *, api: str | tuple[str, ...], stats: str | None = None, cim: str | None = None
+) -> Any:
+    """A column that identifies its row among its siblings; never None."""
+    return Field(role=Role.KEY, number=number, description=description, api=_names(api), stats=stats, cim=cim)
+
+
+def parent(description: str) -> Any:
+    """The key of the row that this one belongs to. No column: in SNMP it is the first part of the index."""
+    return Field(role=Role.PARENT, number=None, description=description)
+
+
+def column(
+    number: int, description: str, *, api: str | tuple[str, ...] = (), stats: str | None = None, cim: str | None = None,
+    scope: Scope = Scope.LIVE, ref: "type[Row] | None" = None, association: Association | None = None,
+) -> Any:  # fmt: skip
+    """An attribute. `stats` is its field of virConnectGetAllDomainStats, `cim` the DMTF property it is shown as (else one of ours).
+
+    A column without `api` is virtmap's own knowledge, such as when the row was read.
+    """
+    return Field(
+        role=Role.COLUMN, number=number, description=description, api=_names(api), stats=stats, cim=cim, scope=scope,
+        ref=ref, association=association, default=None,
+    )  # fmt: skip
+
+
+def argument(
+    number: int, description: str, *, default: Any = _REQUIRED, low: int | None = None, high: int | None = None
+) -> Any:
+    """An argument of an operation; `low` and `high` narrow the range of its type."""
+    return Field(role=Role.ARGUMENT, number=number, description=description, default=default, low=low, high=high)
+
+
+def out(number: int, description: str) -> Any:
+    """A value that an operation gives back. Never set when the operation is made."""
+    return Field(role=Role.OUT, number=number, description=description, default=None)
+
+
+def detail(number: int, description: str) -> Any:
+    """What an event says beyond the columns of its row."""
+    return Field(role=Role.DETAIL, number=number, description=description, default=None)
+
+
+def previous(number: int, description: str, *, of: str) -> Any:
+    """The value that column `of` of the event's row had before; None when it was not known."""
+    return Field(role=Role.PREVIOUS, number=number, description=description, default=None, of=of)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fill:
+    """How a property that a DMTF superclass brings gets its value: from columns, by an enumeration's CIM value, or a constant."""
+
+    columns: tuple[str, ...] = ()
+    how: Callable[..., Any] | None = None
+    mapped: bool = False
+    constant: Any = None
+
+    def value(self, prop: str, values: tuple[Any, ...]) -> Any:
+        """The property's value for these column values; None as soon as a column it needs is None."""
+        if not self.columns:
+            return self.constant
+        if any(v is None for v in values):
+            return None
+        if self.mapped:
+            return values[0].cim.get(prop)
+        return self.how(*values) if self.how else values[0]
+
+
+def taken(*columns: str, how: Callable[..., Any] | None = None) -> Fill:
+    return Fill(columns=columns, how=how)
+
+
+def mapped(column_name: str) -> Fill:
+    return Fill(columns=(column_name,), mapped=True)
+
+
+def constant(value: Any) -> Fill:
+    return Fill(constant=value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the CONFIG columns of a row show in CIM: as an instance of a setting data class of their own, `Virtmap_<Row>SettingData`."""
+
+    cim: str
+    association: Association
+    fills: Mapping[str, Fill]
+    nulls: Mapping[str, str]
+
+
+def _enumerated(enumeration: type_of_value) -> Semantic:
+    return Semantic(
+        name=enumeration.__name__, python=enumeration, wire=Wire.INTEGER, syntax=f"Virtmap{enumeration.__name__}", cim="uint16",
+        kind=Kind.VALUE,
+    )  # fmt: skip
+
+
+def _flagged(flags: type_of_value) -> Semantic:
+    return Semantic(
+        name=flags.__name__, python=flags, wire=Wire.UNSIGNED, syntax="Unsigned32", module="SNMPv2-SMI", cim="uint32",
+        kind=Kind.VALUE,
+    )  # fmt: skip
+
+
+def _strip_none(annotation: Any) -> tuple[Any, bool]:
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        some = [a for a in typing.get_args(annotation) if a is not type(None)]
+        if len(some) == 1:
+            return some[0], True
+    return annotation, False
+
+
+def _typed(owner: str, spec: Field, annotation: Any) -> Field:
+    """The field with its semantic type, from the annotation; DeclarationError when the two do not agree."""
+    where = f"{owner}.{spec.name}"
+    bare, may_be_none = _strip_none(annotation)
+    if may_be_none is not spec.optional:
+        raise DeclarationError(
+            f"{where}: {'may' if spec.optional else 'may not'} be None, so write `{'T | None' if spec.optional else 'T'}`"
+        )
+    for extra in getattr(bare, "__metadata__", ()):
+        if isinstance(extra, Semantic):
+            return replace(spec, semantic=extra)
+    if isinstance(bare, type) and issubclass(bare, Enumeration):
+        return replace(spec, semantic=_enumerated(bare), enumeration=bare)
+    if isinstance(bare, type) and issubclass(bare, Flags):
+        return replace(spec, semantic=_flagged(bare), flags=bare)
+    raise DeclarationError(f"{where}: {annotation!r} is no semantic type of agent.schema.types")
+
+
+class _Declared(type):
+    """Turns the class body into `fields` and gives every instance one slot, `values`."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> Any:
+        inherited: tuple[Field, ...] = next((b.fields for b in bases if hasattr(b, "fields")), ())
+        own = [k for k, v in body.items() if isinstance(v, Field)]
+        annotations = body.get("__annotations__", {})
+        fields: list[Field] = list(inherited)
+        for k in own:
+            if k not in annotations:
+                raise DeclarationError(f"{name}.{k}: has no annotation")
+            spec = _typed(name, replace(body[k], name=k), annotations[k])
+            fields.append(replace(spec, position=len(fields)))
+            body[k] = fields[-1]
+        for k in annotations:
+            if k not in own and typing.get_origin(annotations[k]) is not ClassVar and annotations[k] is not ClassVar:
+                if bases and any(isinstance(b, _Declared) for b in bases):
+                    raise DeclarationError(
+                        f"{name}.{k}: is not made by key, parent, column, argument, out, detail or previous"
+                    )
+        body["fields"] = tuple(fields)
+        body["positions"] = {f.name: f.position for f in fields}
+        body.setdefault("__slots__", ())
+        return super().__new__(mcs, name, bases, body, **options)
+
+    def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> None:
+        super().__init__(name, bases, body)
+
+
+class Declared(metaclass=_Declared):
+    """What rows, operations and events have in common: named, typed, frozen values."""
+
+    __slots__ = ("values",)
+    fields: ClassVar[tuple[Field, ...]] = ()
+    positions: ClassVar[Mapping[str, int]] = {}
+    values: ClassVar[tuple[Any, ...]]  # really an instance slot; ClassVar keeps it out of the fields
+
+    def __init__(self, **values: Any) -> None:
+        cls = type(self)
+        filled = tuple(values.pop(f.name, f.default) for f in cls.fields)
+        if values:
+            raise TypeError(f"{cls.__name__} has no field {', '.join(values)}")
+        if _REQUIRED in filled:
+            raise TypeError(
+                f"{cls.__name__} needs {', '.join(f.name for f, v in zip(cls.fields, filled, strict=True) if v is _REQUIRED)}"
+            )
+        object.__setattr__(self, "values", filled)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__()
+
+    @classmethod
+    def of_values(cls, values: tuple[Any, ...]) -> Self:
+        """An instance around a values tuple of `fields` order, unchecked."""
+        made = object.__new__(cls)
+        object.__setattr__(made, "values", values)
+        return made
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen")
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some values changed."""
+        now = list(self.values)
+        for name, value in changes.items():
+            now[self.positions[name]] = value
+        return self.of_values(tuple(now))
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(zip(self.positions, self.values, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.values == other.values
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.values))
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{n}={v!r}" for n, v in zip(self.positions, self.values, strict=True) if v is not None)
+        return f"{type(self).__name__}({told})"
+
+
+Key = tuple[Any, ...]
+
+
+class Row(Declared):
+    """A thing we read: one row of a table, one instance of a class.
+
+    Class arguments: `table` (its permanent number), `cim` (the DMTF class beneath `Virtmap_<name>`), `of` (the row it
+    belongs to) with `association`, `index`, `fills` and `nulls` for what the DMTF class brings, `discontinuity` (the
+    column, here or in the parent, since which counters count), `settings` (how its CONFIG columns show in CIM),
+    `internal` for rows that virtmap itself and no driver fills, `action` (the number of the SNMP column that runs its
+    argument-free operations).
+    """
+
+    __slots__ = ()
+    table: ClassVar[int]
+    cim: ClassVar[str]
+    parent_row: ClassVar["type[Row] | None"] = None
+    association: ClassVar[Association | None] = None
+    index: ClassVar[Index] = Index.ALLOCATED
+    fills: ClassVar[Mapping[str, Fill]] = {}
+    nulls: ClassVar[Mapping[str, str]] = {}
+    discontinuity: ClassVar[str | None] = None
+    settings: ClassVar[Settings | None] = None
+    internal: ClassVar[bool] = False
+    action: ClassVar[int | None] = None
+    abbreviation: ClassVar[str]
+
+    def __init_subclass__(
+        cls, *, table: int, cim: str, of: "type[Row] | None" = None, association: Association | None = None,
+        index: Index = Index.ALLOCATED, fills: Mapping[str, Fill] | None = None, nulls: Mapping[str, str] | None = None,
+        discontinuity: str | None = None, settings: Settings | None = None, internal: bool = False,
+        action: int | None = None, abbreviation: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init_subclass__()
+        cls.table, cls.cim, cls.parent_row, cls.association, cls.index = table, cim, of, association, index
+        cls.fills, cls.nulls, cls.discontinuity, cls.settings = fills or {}, nulls or {}, discontinuity, settings
+        cls.internal, cls.action, cls.abbreviation = internal, action, abbreviation or cls.__name__
+
+    @classmethod
+    def key_fields(cls) -> tuple[Field, ...]:
+        """The fields that identify a row on its hypervisor: the parent's key first, then its own."""
+        return tuple(f for f in cls.fields if f.role in (Role.PARENT, Role.KEY))
+
+    @classmethod
+    def columns(cls) -> tuple[Field, ...]:
+        """Every field with a number: what SNMP shows as a column and CIM as a property."""
+        return tuple(f for f in cls.fields if f.number is not None)
+
+    @classmethod
+    def root(cls) -> "type[Row]":
+        """The outermost row this one belongs to: the unit of reading, and of failing."""
+        return cls if cls.parent_row is None else cls.parent_row.root()
+
+    @property
+    def key(self) -> Key:
+        return tuple(self.values[f.position] for f in self.key_fields())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowed:
+    """The values of a column of the target in which an operation makes sense."""
+
+    column: str
+    values: tuple[Any, ...]
+
+
+def when(column_name: str, *values: Any) -> Allowed:
+    return Allowed(column=column_name, values=values)
+
+
+class Operation(Declared):
+    """A thing we ask of a hypervisor: one intent, its arguments named and typed.
+
+    Class arguments: `on` (the row it is asked of), `number` (permanent, within that row), `needs` (access level), `api`,
+    `sets` (the column whose setting it is: that column is writable in SNMP), `undo` (name of the operation that takes it
+    back; one that `sets` is undone by setting the old value), `job` (may run long; shows as a job), `cancel` (libvirt
+    function that stops it), `destroys` (what is lost for good), `allowed` (states of the target it makes sense in).
+    """
+
+    __slots__ = ()
+    on: ClassVar[type[Row]]
+    number: ClassVar[int]
+    needs: ClassVar[Access]
+    api: ClassVar[tuple[str, ...]]
+    sets: ClassVar[str | None] = None
+    undo: ClassVar[str | None] = None
+    job: ClassVar[bool] = False
+    cancel: ClassVar[str | None] = None
+    destroys: ClassVar[str | None] = None
+    allowed: ClassVar[Allowed | None] = None
+
+    def __init_subclass__(
+        cls, *, on: type[Row], number: int, needs: Access, api: str | tuple[str, ...], sets: str | None = None,
+        undo: str | None = None, job: bool = False, cancel: str | None = None, destroys: str | None = None,
+        allowed: Allowed | None = None,
+    ) -> None:  # fmt: skip
+        super().__init_subclass__()
+        cls.on, cls.number, cls.needs, cls.api, cls.sets, cls.undo = on, number, needs, _names(api), sets, undo
+        cls.job, cls.cancel, cls.destroys, cls.allowed = job, cancel, destroys, allowed
+
+    @classmethod
+    def arguments(cls) -> tuple[Field, ...]:
+        return tuple(f for f in cls.fields if f.role is Role.ARGUMENT)
+
+    @classmethod
+    def outs(cls) -> tuple[Field, ...]:
+        return tuple(f for f in cls.fields if f.role is Role.OUT)
+
+    @classmethod
+    def is_action(cls) -> bool:
+        """Whether it can be asked for with no argument at all, and so is a value of its row's action column."""
+        return cls.sets is None and not cls.outs() and all(not f.required for f in cls.arguments())
+
+    @classmethod
+    def reversible(cls) -> bool:
+        return cls.sets is not None or cls.undo is not None
+
+
+class Event(Declared):
+    """A thing that happened to a row. Its identity, columns `shows`, travels with it and so survives the row.
+
+    Class arguments: `on`, `number` (permanent, over all events), `severity`, `api`, `libvirt` (the constant of the event,
+    where libvirt raises it), `shows` (columns of the row that it carries). `abstract` declares shared fields only.
+    """
+
+    __slots__ = ()
+    on: ClassVar[type[Row]]
+    number: ClassVar[int]
+    severity: ClassVar[Severity]
+    api: ClassVar[tuple[str, ...]]
+    libvirt: ClassVar[str | None]
+    shows: ClassVar[tuple[str, ...]]
+    abstract: ClassVar[bool] = False
+
+    def __init_subclass__(
+        cls, *, on: type[Row] | None = None, number: int = 0, severity: Severity = Severity.INFORMATION,
+        api: str | tuple[str, ...] = (), libvirt: str | None = None, shows: tuple[str, ...] = (), abstract: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init_subclass__()
+        cls.abstract = abstract
+        if abstract or on is not None:
+            cls.on = on if on is not None else cls.on
+        cls.number, cls.severity, cls.libvirt = number, severity, libvirt
+        if api or abstract:
+            cls.api = _names(api)
+        if shows or abstract:
+            cls.shows = shows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """All declarations together, checked against the laws."""
+
+    rows: tuple[type[Row], ...]
+    operations: tuple[type[Operation], ...]
+    events: tuple[type[Event], ...]
+    enumerations: tuple[type[Enumeration], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        from agent.schema import laws  # the laws speak about these classes, so they import this module
+
+        found: dict[type[Enumeration], None] = {}
+        for declared in (*self.rows, *self.operations, *self.events):
+            for f in declared.fields:
+                if f.enumeration:
+                    found.setdefault(f.enumeration)
+        object.__setattr__(self, "enumerations", tuple(found))
+        laws.check(self)
+
+    def row(self, name: str) -> type[Row]:
+        """The row of that name, whatever its case; KeyError if there is none."""
+        for r in self.rows:
+            if r.__name__.lower() == name.lower():
+                return r
+        raise KeyError(name)
+
+    def children(self, row: type[Row]) -> tuple[type[Row], ...]:
+        return tuple(r for r in self.rows if r.parent_row is row)
+
+    def operations_on(self, row: type[Row]) -> tuple[type[Operation], ...]:
+        return tuple(o for o in self.operations if o.on is row)
+
+    def operation(self, name: str) -> type[Operation]:
+        for o in self.operations:
+            if o.__name__ == name:
+                return o
+        raise KeyError(name)
+
+    def setter(self, row: type[Row], column_name: str) -> type[Operation] | None:
+        """The operation that sets this column, if there is one."""
+        return next((o for o in self.operations if o.on is row and o.sets == column_name), None)

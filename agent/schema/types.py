@@ -1,0 +1,240 @@
+"""The semantic types of the mapping: one table from each type to Python, to SMI, to CIM and to the text of an argument.
+
+A type carries its unit, so that no name has to. `KiB` in a declaration is `Annotated[int, <Semantic KiB>]`: an int to
+Python and to mypy, and everything the projections need to know to the rest. A 64-bit gauge is a CounterBasedGauge64
+(RFC 2856), never a Gauge32 that saturates at 4 Gi.
+"""
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+
+class Wire(enum.Enum):
+    """How a value travels in a varbind (RFC 2578, section 7.1). The value is the BER tag."""
+
+    INTEGER = 0x02
+    OCTETS = 0x04
+    OID = 0x06
+    UNSIGNED = 0x42
+    TICKS = 0x43
+    COUNTER64 = 0x46
+
+
+class Kind(enum.Enum):
+    """What a number means over time."""
+
+    VALUE = "value"
+    GAUGE = "gauge"
+    COUNTER = "counter"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Semantic:
+    """One semantic type. `convention` is an SMI textual convention, or the name of ours; `size` bounds an OCTET STRING."""
+
+    name: str
+    python: type
+    wire: Wire
+    syntax: str
+    cim: str
+    module: str | None = None
+    unit: str | None = None
+    punit: str | None = None
+    kind: Kind = Kind.VALUE
+    low: int | None = None
+    high: int | None = None
+    secret: bool = False
+    readable: bool = True
+
+
+class Secret:
+    """A text that nothing prints: its str and repr are `<secret>`. `reveal()` gives it, for the one call that needs it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class Enumeration(enum.IntEnum):
+    """A closed set of values. A member is `(number, label, description, libvirt symbol or None, {CIM property: value})`.
+
+    The number is ours, permanent, and what SNMP shows; the label is its SMI name; the symbol is libvirt's constant; the
+    mapping gives, for each DMTF property that is filled from this enumeration, the DMTF's own value (or tuple of values).
+    """
+
+    label: str
+    description: str
+    libvirt: str | None
+    cim: Mapping[str, Any]
+
+    def __new__(
+        cls, number: int, label: str, description: str, libvirt: str | None = None, cim: Mapping[str, Any] | None = None
+    ) -> Self:
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.label = label
+        member.description = description
+        member.libvirt = libvirt
+        member.cim = cim or {}
+        return member
+
+
+class Flags(enum.IntFlag):
+    """A set of libvirt flags an operation takes. A member is `(bit, label, description, libvirt symbol)`; bits are ours and permanent."""
+
+    label: str
+    description: str
+    libvirt: str
+
+    def __new__(cls, number: int, label: str = "", description: str = "", libvirt: str = "") -> Self:
+        member = int.__new__(cls, number)
+        member._value_ = number
+        member.label = label
+        member.description = description
+        member.libvirt = libvirt
+        return member
+
+
+def _gauge64(name: str, unit: str, punit: str, kind: Kind = Kind.GAUGE) -> Semantic:
+    return Semantic(
+        name=name, python=int, wire=Wire.COUNTER64, syntax="CounterBasedGauge64", module="HCNUM-TC", cim="uint64",
+        unit=unit, punit=punit, kind=kind, low=0, high=2**64 - 1,
+    )  # fmt: skip
+
+
+def _counter(name: str, unit: str, punit: str) -> Semantic:
+    return Semantic(
+        name=name, python=int, wire=Wire.COUNTER64, syntax="Counter64", module="SNMPv2-SMI", cim="uint64",
+        unit=unit, punit=punit, kind=Kind.COUNTER, low=0, high=2**64 - 1,
+    )  # fmt: skip
+
+
+def _gauge32(name: str, unit: str | None, punit: str | None, syntax: str = "Gauge32") -> Semantic:
+    return Semantic(
+        name=name, python=int, wire=Wire.UNSIGNED, syntax=syntax, module="SNMPv2-SMI", cim="uint32",
+        unit=unit, punit=punit, kind=Kind.GAUGE if syntax == "Gauge32" else Kind.VALUE, low=0, high=2**32 - 1,
+    )  # fmt: skip
+
+
+def _text(name: str, syntax: str, module: str | None, high: int, low: int = 0, **more: Any) -> Semantic:
+    return Semantic(
+        name=name, python=str, wire=Wire.OCTETS, syntax=syntax, module=module, cim="string", low=low, high=high, **more
+    )
+
+
+Name = Annotated[str, _text("Name", "SnmpAdminString", "SNMP-FRAMEWORK-MIB", 255)]
+Text = Annotated[str, _text("Text", "VirtmapText", None, 4096)]
+Uuid = Annotated[str, _text("Uuid", "VirtmapUuid", None, 16, 16)]
+Mac = Annotated[str, _text("Mac", "MacAddress", "SNMPv2-TC", 6, 6)]
+Xml = Annotated[str, _text("Xml", "VirtmapText", None, 2**31 - 1, readable=False)]
+SecretText = Annotated[Secret, Semantic(
+    name="SecretText", python=Secret, wire=Wire.OCTETS, syntax="VirtmapText", cim="string", low=0, high=4096, secret=True, readable=False,
+)]  # fmt: skip
+Flag = Annotated[bool, Semantic(
+    name="Flag", python=bool, wire=Wire.INTEGER, syntax="TruthValue", module="SNMPv2-TC", cim="boolean",
+)]  # fmt: skip
+Number = Annotated[int, Semantic(
+    name="Number", python=int, wire=Wire.INTEGER, syntax="Integer32", module="SNMPv2-SMI", cim="sint32", low=-(2**31), high=2**31 - 1,
+)]  # fmt: skip
+Timestamp = Annotated[datetime, Semantic(
+    name="Timestamp", python=datetime, wire=Wire.OCTETS, syntax="DateAndTime", module="SNMPv2-TC", cim="datetime", low=8, high=11,
+)]  # fmt: skip
+Ordinal = Annotated[int, _gauge32("Ordinal", None, None, "Unsigned32")]
+Count = Annotated[int, _gauge32("Count", None, None)]
+MHz = Annotated[int, _gauge32("MHz", "MHz", "hertz * 10^6")]
+Seconds = Annotated[int, _gauge64("Seconds", "seconds", "second")]
+Milliseconds = Annotated[int, _gauge32("Milliseconds", "milliseconds", "second * 10^-3")]
+Percent = Annotated[int, _gauge32("Percent", "percent", "percent")]
+Bytes = Annotated[int, _gauge64("Bytes", "bytes", "byte")]
+KiB = Annotated[int, _gauge64("KiB", "KiB", "byte * 2^10")]
+BytesPerSecond = Annotated[int, _gauge64("BytesPerSecond", "bytes/second", "byte / second")]
+KiBPerSecond = Annotated[int, _gauge64("KiBPerSecond", "KiB/second", "byte / second * 2^10")]
+MiBPerSecond = Annotated[int, _gauge64("MiBPerSecond", "MiB/second", "byte / second * 2^20")]
+Nanoseconds = Annotated[int, _gauge64("Nanoseconds", "nanoseconds", "second * 10^-9")]
+Microseconds = Annotated[int, _gauge64("Microseconds", "microseconds", "second * 10^-6")]
+Events = Annotated[int, _counter("Events", "events", "count")]
+CpuTime = Annotated[int, _counter("CpuTime", "nanoseconds", "second * 10^-9")]
+Octets = Annotated[int, _counter("Octets", "bytes", "byte")]
+SwappedKiB = Annotated[int, _counter("SwappedKiB", "KiB", "byte * 2^10")]
+Packets = Annotated[int, _counter("Packets", "packets", "count")]
+Requests = Annotated[int, _counter("Requests", "requests", "count")]
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+
+
+def fits(semantic: Semantic, value: object) -> str | None:
+    """Why the value is not one of this type, or None when it is. Lengths count UTF-8 octets."""
+    if isinstance(value, bool) is not (semantic.python is bool) or not isinstance(value, semantic.python):
+        return f"{type(value).__name__} is not {semantic.name}"
+    match value:
+        case bool() | Secret():
+            return None
+        case int():
+            return _out_of_range(semantic, value)
+        case str() if semantic.name == "Uuid":
+            return None if _UUID.fullmatch(value) else f"{value!r} is not a UUID"
+        case str() if semantic.name == "Mac":
+            return None if _MAC.fullmatch(value) else f"{value!r} is not a MAC address"
+        case str():
+            return _out_of_range(semantic, len(value.encode("utf-8", "replace")))
+    return None
+
+
+def _out_of_range(semantic: Semantic, number: int) -> str | None:
+    if semantic.low is not None and number < semantic.low:
+        return f"{number} is below {semantic.low}"
+    if semantic.high is not None and number > semantic.high:
+        return f"{number} is above {semantic.high}"
+    return None
+
+
+def parse(semantic: Semantic, text: str) -> Any:
+    """The value of an argument from its canonical text. ValueError says what is wrong with it."""
+    value: Any
+    if semantic.python is bool:
+        if text not in ("true", "false"):
+            raise ValueError(f"{text!r} is neither true nor false")
+        value = text == "true"
+    elif semantic.python is int:
+        value = int(text, 10)
+    elif semantic.python is datetime:
+        value = datetime.fromisoformat(text).astimezone(UTC)
+    else:
+        value = semantic.python(text)
+    if wrong := fits(semantic, value):
+        raise ValueError(wrong)
+    return value
+
+
+def canonical(value: object) -> str:
+    """The canonical text of a value, the inverse of `parse`; a secret stays `<secret>`."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case Enumeration():
+            return value.label
+        case int():
+            return str(int(value))
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+    return str(value)

@@ -1,0 +1,1 @@
+"""The SNMP front end: codecs and rules without sockets, and one thin server."""

@@ -1,0 +1,315 @@
+"""What the agent remembers across restarts, in one SQLite file: index arcs, engine boots, the audit trail.
+
+An index arc is a promise (RFC 7666 wants it, and graphs at the manager hang on it): a key keeps its arc for ever, and
+an arc is never given to another key, not even after its key was forgotten. The highest arc ever given is therefore kept
+apart from the arcs themselves. Every commit is on the disk when the call returns, so that a power cut breaks no
+promise; allocate for many parents at once with `allocate_many`, or inside `batch`, which commit once.
+
+Everything here may be called from any thread. Arcs are cached in memory, a whole table of a hypervisor at a time.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agent.errors import ConfigError, Failed
+
+FILE = "state.sqlite"
+LOCK = "state.lock"
+VERSION = 1
+HIGHEST = 2**31 - 1
+"""The largest arc: InterfaceIndex-like conventions hold 31 bits, and so do many managers."""
+
+Parent = tuple[int, ...]
+
+_SCHEMA = """
+create table arc (
+    hypervisor text not null, tabl integer not null, parent text not null, key text not null, arc integer not null,
+    primary key (hypervisor, tabl, parent, key)
+) without rowid;
+create table highest (
+    hypervisor text not null, tabl integer not null, parent text not null, arc integer not null,
+    primary key (hypervisor, tabl, parent)
+) without rowid;
+create table engine (boots integer not null);
+insert into engine values (0);
+create table audit (
+    id integer primary key, at real not null, principal text not null, front_end text not null, operation text not null,
+    hypervisor text not null, target text not null, result text not null
+);
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRecord:
+    """One control operation: who asked, through which front end, for what, of which object, and how it ended."""
+
+    at: datetime
+    principal: str
+    front_end: str
+    operation: str
+    hypervisor: str
+    target: str
+    result: str
+
+
+@dataclass(kw_only=True)
+class _Siblings:
+    """The arcs below one parent: by key, and the highest one ever given."""
+
+    arcs: dict[str, int]
+    highest: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """Arcs that were newly given below one parent, and the highest of all there."""
+
+    hypervisor: str
+    table: int
+    parent: Parent
+    siblings: _Siblings
+
+
+def _text(parent: Parent) -> str:
+    return ".".join(map(str, parent))
+
+
+class State:
+    """The memory of the agent, in the file `state.sqlite` of a directory; ":memory:" keeps nothing.
+
+    ConfigError if the directory or file cannot be used, or another agent uses it.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self._mutex = threading.Lock()
+        self._batch = threading.local()
+        self._tables: dict[tuple[str, int], dict[Parent, _Siblings]] = {}
+        self._lock_file: int | None = None
+        self._db: sqlite3.Connection | None = None
+        try:
+            path = ":memory:" if str(directory) == ":memory:" else self._prepare(Path(directory))
+            self._db = self._open(path)
+        except OSError as error:
+            self._release()
+            raise ConfigError(f"state.directory: {directory}: {error.strerror or error}") from error
+        except sqlite3.Error as error:
+            self._release()
+            raise ConfigError(f"state.directory: {Path(directory) / FILE}: {error}") from error
+        except ConfigError:
+            self._release()
+            raise
+
+    def _prepare(self, directory: Path) -> str:
+        """The path of the file, ready and locked against other agents; only ours to read."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock_file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(f"state.directory: {directory} is in use by another virtmap") from error
+        file = os.open(directory / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(file, 0o600)
+        finally:
+            os.close(file)
+        return str(directory / FILE)
+
+    def _open(self, path: str) -> sqlite3.Connection:
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("pragma journal_mode = wal")
+            db.execute("pragma synchronous = full")
+            (version,) = db.execute("pragma user_version").fetchone()
+            if version > VERSION:
+                raise ConfigError(f"state.directory: {path} was written by a newer virtmap (version {version})")
+            if version == 0:
+                db.executescript(f"begin; {_SCHEMA} pragma user_version = {VERSION}; commit;")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        with self._mutex:
+            self._release()
+
+    def _release(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. Failed if the file cannot be written (a full disk, say); nothing is half written then."""
+        db = self._connection()
+        try:
+            db.execute("begin immediate")
+            try:
+                yield db
+            except BaseException:
+                db.execute("rollback")
+                raise
+            db.execute("commit")
+        except sqlite3.Error as error:
+            if db.in_transaction:
+                db.execute("rollback")
+            raise Failed(f"the state file cannot be written: {error}") from error
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise Failed("the state file is closed")
+        return self._db
+
+    def _read(self, query: str, *values: object) -> list[Any]:
+        try:
+            return self._connection().execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise Failed(f"the state file cannot be read: {error}") from error
+
+    def allocate(self, hypervisor: str, table: int, parent: Parent, keys: Sequence[str]) -> list[int]:
+        """The arc (1 to 2^31-1) of each key below a parent: the one it always had, or the next that was never given."""
+        with self._mutex:
+            siblings = self._table(hypervisor, table).get(parent)
+            if siblings is not None:
+                try:
+                    return list(map(siblings.arcs.__getitem__, keys))
+                except KeyError:
+                    pass  # some are new
+            return self._allocate(hypervisor, table, [(parent, keys)])[0]
+
+    def allocate_many(
+        self, hypervisor: str, table: int, wanted: Sequence[tuple[Parent, Sequence[str]]]
+    ) -> list[list[int]]:
+        """`allocate` for many parents of a table, in one transaction."""
+        with self._mutex:
+            known = self._table(hypervisor, table)
+            try:
+                return [list(map(known[parent].arcs.__getitem__, keys)) for parent, keys in wanted]
+            except KeyError:
+                return self._allocate(hypervisor, table, wanted)
+
+    def _table(self, hypervisor: str, table: int) -> dict[Parent, _Siblings]:
+        """All arcs of a table of a hypervisor, from the cache, which is filled on the first call."""
+        cached = self._tables.get((hypervisor, table))
+        if cached is not None:
+            return cached
+        loaded: dict[str, _Siblings] = {}
+        query = "select parent, arc from highest where hypervisor = ? and tabl = ?"
+        for parent, highest in self._read(query, hypervisor, table):
+            loaded[parent] = _Siblings(arcs={}, highest=highest)
+        query = "select parent, key, arc from arc where hypervisor = ? and tabl = ?"
+        for parent, key, arc in self._read(query, hypervisor, table):
+            loaded[parent].arcs[key] = arc
+        tabled = {tuple(map(int, p.split("."))) if p else (): siblings for p, siblings in loaded.items()}
+        self._tables[hypervisor, table] = tabled
+        return tabled
+
+    def _allocate(self, hypervisor: str, table: int, wanted: Sequence[tuple[Parent, Sequence[str]]]) -> list[list[int]]:
+        """The slow way of `allocate`: some keys are new. The cache changes after the commit, or inside a batch before."""
+        known = self._table(hypervisor, table)
+        fresh: dict[Parent, _Siblings] = {}
+        for parent, keys in wanted:
+            before = known.get(parent)
+            now = fresh.setdefault(parent, _Siblings(arcs={}, highest=before.highest if before else 0))
+            for key in keys:
+                if key not in now.arcs and (before is None or key not in before.arcs):
+                    now.highest += 1
+                    now.arcs[key] = now.highest
+            if now.highest > HIGHEST:
+                raise Failed(f"{hypervisor}: table {table} has used up its {HIGHEST} indexes")
+        pending: list[_Given] | None = getattr(self._batch, "given", None)
+        given = [_Given(hypervisor=hypervisor, table=table, parent=p, siblings=s) for p, s in fresh.items() if s.arcs]
+        if pending is None:
+            self._write(given)
+        else:
+            pending.extend(given)
+        for parent, siblings in fresh.items():
+            before = known.setdefault(parent, _Siblings(arcs={}))
+            before.arcs.update(siblings.arcs)
+            before.highest = siblings.highest
+        return [[known[parent].arcs[key] for key in keys] for parent, keys in wanted]
+
+    def _write(self, given: Sequence[_Given]) -> None:
+        if not given:
+            return
+        with self._writing() as db:
+            db.executemany(
+                "insert into arc values (?, ?, ?, ?, ?)",
+                ((g.hypervisor, g.table, _text(g.parent), k, arc) for g in given for k, arc in g.siblings.arcs.items()),
+            )
+            db.executemany(
+                "insert into highest values (?, ?, ?, ?) on conflict do update set arc = excluded.arc",
+                ((g.hypervisor, g.table, _text(g.parent), g.siblings.highest) for g in given),
+            )
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """What this thread allocates inside is committed once, at the end; publish no arc before that."""
+        pending: list[_Given] = []
+        self._batch.given = pending
+        try:
+            yield
+        finally:
+            self._batch.given = None
+            with self._mutex:
+                try:
+                    self._write(pending)
+                except Failed:
+                    for g in pending:  # what is not in the file is no promise: read the tables anew
+                        self._tables.pop((g.hypervisor, g.table), None)
+                    raise
+
+    def forget(self, hypervisor: str, table: int, parent: Parent, keys: Sequence[str]) -> None:
+        """Drop these keys; should one come back, it gets a new arc. Their old arcs are given to nothing else."""
+        with self._mutex:
+            siblings = self._table(hypervisor, table).get(parent)
+            with self._writing() as db:
+                db.executemany(
+                    "delete from arc where hypervisor = ? and tabl = ? and parent = ? and key = ?",
+                    ((hypervisor, table, _text(parent), key) for key in keys),
+                )
+            for key in keys:
+                if siblings is not None:
+                    siblings.arcs.pop(key, None)
+
+    def engine_boots(self) -> int:
+        """Count one more start of the SNMP engine, and give the count (RFC 3414, section 2.2; it stays at 2^31-1)."""
+        with self._mutex, self._writing() as db:
+            db.execute("update engine set boots = min(boots + 1, ?)", (HIGHEST,))
+            (boots,) = db.execute("select boots from engine").fetchone()
+        return int(boots)
+
+    def audit(
+        self, *, principal: str, front_end: str, operation: str, hypervisor: str, target: str, result: str
+    ) -> None:
+        """Append one record to the audit trail, dated now."""
+        record = (datetime.now(UTC).timestamp(), principal, front_end, operation, hypervisor, target, result)
+        with self._mutex, self._writing() as db:
+            db.execute("insert into audit values (null, ?, ?, ?, ?, ?, ?, ?)", record)
+
+    def audit_trail(self, limit: int = 100) -> list[AuditRecord]:
+        """The newest records, newest first."""
+        query = (
+            "select at, principal, front_end, operation, hypervisor, target, result from audit order by id desc limit ?"
+        )
+        with self._mutex:
+            rows = self._read(query, limit)
+        return [
+            AuditRecord(
+                at=datetime.fromtimestamp(at, UTC), principal=principal, front_end=front_end, operation=operation,
+                hypervisor=hypervisor, target=target, result=result,
+            )
+            for at, principal, front_end, operation, hypervisor, target, result in rows
+        ]  # fmt: skip

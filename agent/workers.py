@@ -1,0 +1,126 @@
+"""Worker threads for calls that block, and may hang for ever: nobody waits longer than the limit, not even at exit.
+
+Threads are daemons and counted. A call that passes its limit is abandoned: its caller gets Busy, its thread no longer
+counts among the working ones, and when the call does return, its result is dropped and the thread works on.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from agent.errors import Busy
+
+T = TypeVar("T")
+
+
+class _Call:
+    """One call on its way: what to do, and where to leave the outcome."""
+
+    __slots__ = ("abandoned", "do", "future", "loop", "started")
+
+    def __init__(self, do: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.do = do
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.started = False
+        self.abandoned = False
+
+
+class Workers:
+    """At most `size` threads at work, and at most `size * 4` more that hang in abandoned calls."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size = size
+        self._name = name
+        self._lock = threading.Condition()
+        self._waiting: deque[_Call] = deque()
+        self._threads = 0
+        self._idle = 0
+        self._hanging = 0
+        self._closed = False
+
+    @property
+    def hanging(self) -> int:
+        """Threads that are still in a call nobody waits for."""
+        return self._hanging
+
+    async def run(self, do: Callable[[], T], *, limit: float, what: str) -> T:
+        """The result of `do()`, from a thread. Busy when `limit` seconds pass first, naming `what` was asked."""
+        call = _Call(do, asyncio.get_running_loop())
+        self._submit(call, what)
+        done, _ = await asyncio.wait([call.future], timeout=limit)
+        if not done:
+            self._abandon(call)
+            raise Busy(f"{what}: no answer from the hypervisor within {limit:g} s")
+        result: T = call.future.result()
+        return result
+
+    def close(self) -> None:
+        """Idle threads end; busy ones end after their call, or with the process."""
+        with self._lock:
+            self._closed = True
+            self._lock.notify_all()
+
+    def _submit(self, call: _Call, what: str) -> None:
+        with self._lock:
+            if self._hanging >= self._size * 4:
+                raise Busy(f"{what}: {self._hanging} earlier calls to the hypervisor still hang")
+            self._waiting.append(call)
+            if self._idle >= len(self._waiting):
+                self._lock.notify()
+            elif self._threads - self._hanging < self._size:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+
+    def _abandon(self, call: _Call) -> None:
+        with self._lock:
+            call.abandoned = True
+            if not call.started:
+                self._waiting.remove(call)
+                return
+            self._hanging += 1
+            if self._waiting:  # somebody waited for this thread; another one takes its place
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+
+    def _next(self) -> _Call | None:
+        with self._lock:
+            while not self._waiting:
+                if self._closed or self._threads - self._hanging > self._size:
+                    self._threads -= 1
+                    return None
+                self._idle += 1
+                self._lock.wait()
+                self._idle -= 1
+            call = self._waiting.popleft()
+            call.started = True
+            return call
+
+    def _work(self) -> None:
+        while (call := self._next()) is not None:
+            result: Any = None
+            error: BaseException | None = None
+            try:
+                result = call.do()
+            except BaseException as raised:  # noqa: BLE001 - it is handed to whoever asked, unless nobody waits any more
+                error = raised
+            with self._lock:
+                if call.abandoned:
+                    self._hanging -= 1
+                    continue
+            try:
+                call.loop.call_soon_threadsafe(_settle, call.future, result, error)
+            except RuntimeError:  # the loop was closed meanwhile: the process is ending
+                return
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+        future.exception()  # it counts as seen even when the caller was cancelled meanwhile

@@ -1,0 +1,1 @@
+"""Drivers: what connects the mapping to hypervisors."""

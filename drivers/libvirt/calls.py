@@ -1,0 +1,47 @@
+"""The one way to call libvirt: failures become ours, and what was called, and what the hypervisor lacks, is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import libvirt
+
+from agent.errors import Invalid, NotSupported, Unreachable
+from drivers.libvirt.errors import translated
+
+
+class Calls:
+    """Calls over one connection. `lost` is told when a call finds the connection broken."""
+
+    def __init__(self, virt: Any, *, used: set[str], lost: Callable[[], None] = lambda: None) -> None:
+        self.virt = virt
+        self.used = used
+        """Every function called so far, as libvirt-python names it: virDomain.info."""
+        self.lacking: set[str] = set()
+        """Functions that this hypervisor does not have at all, and that are not asked for again."""
+        self._lost = lost
+
+    def ask(self, asked: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call; every failure is one of agent.errors whose text starts with `asked`."""
+        self.used.add(function.__qualname__)
+        try:
+            return function(*arguments)
+        except libvirt.libvirtError as error:
+            failure = translated(error, asked)
+            if isinstance(failure, NotSupported) and error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+                self.lacking.add(function.__qualname__)
+            if isinstance(failure, Unreachable):
+                self._lost()
+            raise failure from error
+        except (OverflowError, ValueError) as error:  # a number too big for C, a text with NUL or a lone surrogate
+            raise Invalid(f"{asked}: {error}") from error
+
+    def try_(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call for something that not every hypervisor can tell: None where it is not supported, or not in this state."""
+        if function.__qualname__ in self.lacking:
+            return None
+        try:
+            return self.ask("", function, *arguments)
+        except (NotSupported, Invalid):
+            return None

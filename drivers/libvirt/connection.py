@@ -1,0 +1,213 @@
+"""One libvirt connection at a time: open, watch, drop, and never wait on a daemon that does not answer.
+
+libvirt needs an event loop before the first connection is opened, for events, for the close callback and for keep-alive;
+it gets one daemon thread for the whole process. Opening and closing are round trips and hang for as long as a stopped
+libvirtd likes, so each happens in a daemon thread of its own, and whoever asks waits a bounded time or not at all. When to
+try again is for the caller to say.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import libvirt
+
+from agent.errors import Denied, Unreachable, VirtmapError
+from drivers.libvirt.errors import kind_of, translated
+
+CLOSE_REASONS = {
+    libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "the connection broke",
+    libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "the other end closed the connection",
+    libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "the other end no longer answers",
+    libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "we closed the connection",
+}
+
+_once = threading.Lock()
+_loop: threading.Thread | None = None
+
+
+def start_event_loop() -> None:
+    """Give libvirt its event loop and silence its stderr. Once a process, before any connection; again is harmless."""
+    global _loop
+    with _once:
+        if _loop is None:
+            libvirt.registerErrorHandler(_ignore_report, None)
+            libvirt.virEventRegisterDefaultImpl()
+            _loop = threading.Thread(target=_run_event_loop, name="libvirt-events", daemon=True)
+            _loop.start()
+
+
+def _ignore_report(_context: object, _error: object) -> None:
+    """Every error also reaches us as an exception; without a handler libvirt would print it as well."""
+
+
+def _run_event_loop() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """In seconds: how long an opening may take, and how long a silent daemon is believed alive (interval times count)."""
+
+    opening: float = 15.0
+    keepalive_interval: int = 5
+    keepalive_count: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """An open connection: since when, and whether keep-alive watches it.
+
+    Drivers that live in our own process, such as the test driver, have no other end that could fall silent and refuse
+    keep-alive; that is as it should be.
+    """
+
+    virt: Any
+    since: datetime
+    keepalive: bool
+
+
+class Connection:
+    """The connection to one URI. `opened` sees each new one before anybody else does; `lost` hears, once, why it went.
+
+    Both are called in libvirt's or in the opener's thread. `lost` must not wait for anything.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        opened: Callable[[Live], None] = lambda _: None,
+        lost: Callable[[str], None] = lambda _: None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.uri = uri
+        self.patience = patience or Patience()
+        self._opened, self._lost = opened, lost
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+        self._attempt: _Attempt | None = None
+        self._why: VirtmapError = Unreachable(f"{uri}: not connected yet")
+        self._shut = False
+
+    def current(self) -> Live:
+        """The open connection; Unreachable (or Denied), with the last reason, when there is none."""
+        live = self._live
+        if live is None:
+            raise _anew(self._why)
+        return live
+
+    def connect(self) -> None:
+        """Drop what there is and open anew. An attempt that still hangs is waited for again, not doubled."""
+        with self._lock:
+            if self._shut:
+                raise Unreachable(f"{self.uri}: closed")
+            self._discard()
+            attempt = self._attempt
+            if attempt is None:
+                attempt = self._attempt = _Attempt()
+                threading.Thread(target=self._open, args=(attempt,), name="libvirt-open", daemon=True).start()
+        if not attempt.over.wait(self.patience.opening):
+            raise Unreachable(f"cannot connect to {self.uri}: no answer within {self.patience.opening:g} s")
+        if attempt.why is not None:
+            raise _anew(attempt.why)
+
+    def _open(self, attempt: _Attempt) -> None:
+        live: Live | None = None
+        try:
+            start_event_loop()
+            virt = libvirt.open(self.uri)
+            virt.registerCloseCallback(self._on_close, None)
+            live = Live(virt=virt, since=datetime.now(UTC), keepalive=self._keep_alive(virt))
+            self._opened(live)
+        except libvirt.libvirtError as error:
+            attempt.why = self._refusal(error)
+        except VirtmapError as error:
+            attempt.why = error
+        except Exception as error:
+            attempt.why = Unreachable(f"cannot connect to {self.uri}: {error}")
+            raise
+        finally:
+            self._attempted(attempt, live)
+
+    def _attempted(self, attempt: _Attempt, live: Live | None) -> None:
+        with self._lock:
+            self._attempt = None
+            if attempt.why is None and self._shut:
+                attempt.why = Unreachable(f"{self.uri}: closed")
+            if attempt.why is None:
+                self._live = live
+            else:
+                self._why = attempt.why
+                if live is not None:
+                    _close_aside(live.virt)
+        attempt.over.set()
+
+    def _refusal(self, error: libvirt.libvirtError) -> VirtmapError:
+        """An opening that failed leaves no connection, whatever its number says; only refused credentials stay Denied."""
+        told = translated(error, f"cannot connect to {self.uri}")
+        return told if kind_of(error) is Denied else Unreachable(str(told))
+
+    def _keep_alive(self, virt: Any) -> bool:
+        try:
+            virt.setKeepAlive(self.patience.keepalive_interval, self.patience.keepalive_count)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+                raise
+            return False
+        return True
+
+    def _on_close(self, virt: Any, reason: int, _opaque: object) -> None:
+        self.broke(virt, CLOSE_REASONS.get(reason, f"closed for reason {reason}"))
+
+    def broke(self, virt: Any, why: str) -> None:
+        """This connection is of no more use. Nothing happens when it is no longer the current one."""
+        with self._lock:
+            if self._live is None or self._live.virt is not virt:
+                return
+            self._why = Unreachable(f"{self.uri}: {why}")
+            self._discard()
+        self._lost(why)
+
+    def _discard(self) -> None:
+        if self._live is not None:
+            _close_aside(self._live.virt)
+            self._live = None
+
+    def close(self) -> None:
+        """Drop the connection for good, without waiting."""
+        with self._lock:
+            self._shut = True
+            self._why = Unreachable(f"{self.uri}: closed")
+            self._discard()
+
+
+class _Attempt:
+    """An opening under way: `over` is set at its end, `why` then tells what went wrong, if anything did."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.why: VirtmapError | None = None
+
+
+def _anew(error: VirtmapError) -> VirtmapError:
+    """The same error as a new exception: one that is raised over and over would collect tracebacks."""
+    return type(error)(str(error))
+
+
+def _close_aside(virt: Any) -> None:
+    """Close in a thread of its own: closing says goodbye to the daemon and waits for the answer."""
+    threading.Thread(target=_close, args=(virt,), name="libvirt-close", daemon=True).start()
+
+
+def _close(virt: Any) -> None:
+    for goodbye in (virt.unregisterCloseCallback, virt.close):
+        try:
+            goodbye()
+        except libvirt.libvirtError:
+            continue  # it was broken already, which is why it is being closed

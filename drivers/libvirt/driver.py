@@ -1,0 +1,86 @@
+"""The driver: the contract of `agent.driver` over one libvirt connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from agent.driver import Changed, Heard, Lost, Plan, Root
+from agent.errors import Unreachable
+from agent.model.domain import Domain
+from agent.schema.declare import Key, Operation
+from drivers.libvirt import events
+from drivers.libvirt.calls import Calls
+from drivers.libvirt.connection import Connection, Live, Patience
+from drivers.libvirt.perform import perform
+from drivers.libvirt.reading import RESYNC, Memory, Reader
+
+RESYNC_WITHOUT_EVENTS = 30.0
+"""Where a hypervisor tells no events, definitions are read again this often, in seconds."""
+
+
+class LibvirtDriver:
+    """One hypervisor, by any libvirt URI. `name` is what the configuration calls it."""
+
+    def __init__(self, name: str, uri: str, *, patience: Patience | None = None, resync: float = RESYNC) -> None:
+        self.name = name
+        self.uri = uri
+        self.called: set[str] = set()
+        """The libvirt functions that were really called, as libvirt-python names them."""
+        self._heard: Callable[[Heard], None] = lambda _: None
+        self._memory = Memory(resync=resync)
+        self._resync = resync
+        self._connection = Connection(uri, opened=self._opened, lost=self._lost, patience=patience)
+        self._reader: Reader | None = None
+
+    def connect(self) -> None:
+        """Make a (new) connection. Raises Unreachable, or Denied where libvirt wants credentials that it does not get."""
+        self._connection.connect()
+
+    def close(self) -> None:
+        """Drop the connection for good, without waiting."""
+        self._heard = lambda _: None
+        self._connection.close()
+
+    def listen(self, heard: Callable[[Heard], None]) -> None:
+        """From now on, and across connections, tell what happens."""
+        self._heard = heard
+
+    def plan(self, only: Sequence[Root] | None = None) -> Plan:
+        """How to read everything, or only these roots."""
+        return self._current().plan(only)
+
+    def perform(self, operation: Operation, key: Key) -> Mapping[str, Any]:
+        """Do it; gives the out-values. What it did shows in the next reading."""
+        outs = perform(self._current().calls, self.name, operation, key)
+        if operation.on is Domain:
+            self._memory.changed(key[0])
+            self._heard(Changed(root=(Domain, key)))
+        return outs
+
+    def _opened(self, live: Live) -> None:
+        """Each new connection, before anybody reads: events first, so that nothing changes unheard."""
+        calls = Calls(live.virt, used=self.called, lost=lambda: self._check(live.virt))
+        self.called |= {"open", "virConnect.registerCloseCallback", "virConnect.setKeepAlive"}
+        for uuid in list(self._memory.definitions):
+            self._memory.changed(uuid)  # whatever happened while nobody listened
+        listening = events.register(calls, self._tell, self._memory.changed)
+        self._memory.resync = self._resync if listening else min(self._resync, RESYNC_WITHOUT_EVENTS)
+        self._reader = Reader(calls, self._memory, name=self.name, uri=self.uri, since=live.since)
+
+    def _tell(self, what: Heard) -> None:
+        self._heard(what)
+
+    def _lost(self, why: str) -> None:
+        self._heard(Lost(reason=why))
+
+    def _check(self, virt: Any) -> None:
+        """A call found the transport broken; libvirt's own notice of it may still be on its way."""
+        if virt.isAlive() != 1:
+            self._connection.broke(virt, "the connection broke")
+
+    def _current(self) -> Reader:
+        live, reader = self._connection.current(), self._reader
+        if reader is None or reader.calls.virt is not live.virt:
+            raise Unreachable(f"{self.uri}: the connection is just being replaced")
+        return reader

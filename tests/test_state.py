@@ -1,0 +1,207 @@
+"""The state file: arcs that are promises, engine boots, the audit trail."""
+
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.errors import ConfigError, Failed
+from agent.state import FILE, HIGHEST, State
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "state"
+
+
+@pytest.fixture
+def state(directory: Path) -> Iterator[State]:
+    made = State(directory)
+    yield made
+    made.close()
+
+
+def test_a_key_keeps_its_arc_and_a_new_one_gets_the_next(state: State) -> None:
+    assert state.allocate("a", 2, (), ["x", "y"]) == [1, 2]
+    assert state.allocate("a", 2, (), ["y", "z", "x"]) == [2, 3, 1]
+
+
+def test_hypervisors_tables_and_parents_count_apart(state: State) -> None:
+    assert state.allocate("a", 4, (1,), ["vda", "vdb"]) == [1, 2]
+    assert state.allocate("a", 4, (2,), ["vdb"]) == [1]
+    assert state.allocate("a", 5, (1,), ["vdb"]) == [1]
+    assert state.allocate("b", 4, (1,), ["vdb"]) == [1]
+
+
+def test_arcs_survive_a_restart(directory: Path) -> None:
+    first = State(directory)
+    first.allocate("a", 4, (7, 3), ["vda", "vdb", "vdc"])
+    first.close()
+    second = State(directory)
+    assert second.allocate("a", 4, (7, 3), ["vdc", "vdd"]) == [3, 4]
+    second.close()
+
+
+def test_a_forgotten_arc_is_never_given_again(directory: Path) -> None:
+    first = State(directory)
+    first.allocate("a", 2, (), ["x", "y"])
+    first.forget("a", 2, (), ["y", "unknown"])
+    first.forget("a", 9, (), ["unknown"])
+    first.close()
+    second = State(directory)
+    assert second.allocate("a", 2, (), ["z", "y", "x"]) == [3, 4, 1]
+    second.close()
+
+
+def test_many_parents_at_once_get_what_each_would_get_alone(state: State) -> None:
+    state.allocate("a", 4, (1,), ["vda"])
+    wanted = [((1,), ["vdb", "vda"]), ((2,), ["vda"]), ((1,), ["vdc", "vdb"]), ((3,), [])]
+    assert state.allocate_many("a", 4, wanted) == [[2, 1], [1], [3, 2], []]
+    assert state.allocate_many("a", 4, wanted) == [[2, 1], [1], [3, 2], []]
+
+
+def test_a_key_that_stands_twice_gets_one_arc(state: State) -> None:
+    assert state.allocate("a", 2, (), ["x", "x", "y"]) == [1, 1, 2]
+
+
+def test_the_last_arc_is_the_last(directory: Path) -> None:
+    state = State(directory)
+    state.allocate("a", 2, (), ["x"])
+    with state._writing() as db:
+        db.execute("update highest set arc = ?", (HIGHEST - 1,))
+    state.close()
+    state = State(directory)
+    assert state.allocate("a", 2, (), ["y"]) == [HIGHEST]
+    with pytest.raises(Failed, match="used up"):
+        state.allocate("a", 2, (), ["z"])
+    assert state.allocate("a", 2, (), ["x", "y"]) == [1, HIGHEST]
+    state.close()
+
+
+def test_threads_never_get_the_same_arc(state: State) -> None:
+    given: list[list[int]] = []
+    threads = [
+        threading.Thread(target=lambda n=n: given.append(state.allocate("a", 2, (), [f"{n}.{i}" for i in range(200)])))
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    arcs = [arc for some in given for arc in some]
+    assert sorted(arcs) == list(range(1, 8 * 200 + 1))
+
+
+def test_ten_thousand_known_keys_come_from_memory(directory: Path) -> None:
+    state = State(directory)
+    keys = [f"domain{i}" for i in range(10_000)]
+    assert state.allocate("a", 2, (), keys) == list(range(1, 10_001))
+    asked: list[str] = []
+    assert state._db is not None
+    state._db.set_trace_callback(asked.append)
+    assert state.allocate("a", 2, (), keys) == list(range(1, 10_001))
+    assert asked == []
+    state.close()
+
+
+def test_engine_boots_count_across_restarts(directory: Path) -> None:
+    for boots in (1, 2, 3):
+        state = State(directory)
+        assert state.engine_boots() == boots
+        state.close()
+
+
+def test_engine_boots_stay_at_their_maximum(state: State) -> None:
+    with state._writing() as db:
+        db.execute("update engine set boots = ?", (HIGHEST - 1,))
+    assert [state.engine_boots(), state.engine_boots()] == [HIGHEST, HIGHEST]
+
+
+def test_the_audit_trail_gives_the_newest_first(state: State) -> None:
+    for operation in ("Start", "Suspend", "Resume"):
+        state.audit(
+            principal="ops", front_end="snmp", operation=operation, hypervisor="local", target="web", result="done"
+        )
+    trail = state.audit_trail(2)
+    assert [record.operation for record in trail] == ["Resume", "Suspend"]
+    assert trail[0].principal == "ops"
+    assert trail[0].target == "web"
+    assert trail[1].at <= trail[0].at
+
+
+def test_only_the_owner_may_read_the_files(directory: Path, state: State) -> None:
+    state.engine_boots()
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    for file in directory.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_a_second_agent_is_refused(directory: Path, state: State) -> None:
+    with pytest.raises(ConfigError, match=r"state\.directory: .* is in use by another virtmap"):
+        State(directory)
+
+
+def test_a_file_that_is_no_database_is_refused(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    (directory / FILE).write_text("this is not SQLite" * 100)
+    with pytest.raises(ConfigError, match=r"state\.directory: .*not a database"):
+        State(directory)
+    (directory / FILE).unlink()
+    State(directory).close()
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"state\.directory: .*Not a directory"):
+        State(tmp_path / "file" / "state")
+
+
+def test_a_file_of_a_newer_version_is_refused(directory: Path) -> None:
+    state = State(directory)
+    with state._writing() as db:
+        db.execute("pragma user_version = 99")
+    state.close()
+    with pytest.raises(ConfigError, match="newer virtmap"):
+        State(directory)
+
+
+def test_a_closed_state_says_so(directory: Path) -> None:
+    state = State(directory)
+    state.close()
+    state.close()
+    with pytest.raises(Failed, match="closed"):
+        state.allocate("a", 2, (), ["x"])
+
+
+def test_memory_keeps_nothing() -> None:
+    for _ in range(2):
+        state = State(":memory:")
+        assert state.engine_boots() == 1
+        state.close()
+
+
+def test_a_batch_is_one_commit_and_survives_a_restart(directory: Path) -> None:
+    state = State(directory)
+    commits: list[str] = []
+    assert state._db is not None
+    state._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "commit" else None)
+    with state.batch():
+        for parent in range(500):
+            assert state.allocate("a", 4, (parent,), ["vda", "vdb"]) == [1, 2]
+        assert state.allocate("a", 4, (7,), ["vdc", "vda"]) == [3, 1]
+    assert commits == ["commit"]
+    state.close()
+    state = State(directory)
+    assert state.allocate("a", 4, (7,), ["vdd", "vdc", "vdb"]) == [4, 3, 2]
+    state.close()
+
+
+def test_a_batch_that_cannot_be_written_gives_nothing_away(state: State) -> None:
+    assert state._db is not None
+    with pytest.raises(Failed, match="cannot be written"), state.batch():
+        state.allocate("a", 2, (), ["x", "y"])
+        state._db.execute("pragma query_only = on")
+    state._db.execute("pragma query_only = off")
+    assert state.allocate("a", 2, (), ["y"]) == [1]
