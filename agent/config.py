@@ -71,7 +71,7 @@ class Snmp:
 
 @dataclass(frozen=True, kw_only=True)
 class Cim:
-    """Where CIM-XML is served. `anonymous`, what a client without credentials may do, is set by `virtmap demo` alone."""
+    """Where CIM-XML is served. `anonymous` is what a client without credentials may do; only `virtmap demo` sets it."""
 
     http: tuple[Endpoint, ...] = ()
     https: tuple[Endpoint, ...] = (Endpoint(host="127.0.0.1", port=HTTPS_PORT),)

@@ -187,6 +187,7 @@ class Inventory:
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: list[Callable[[Happened], None]] = []
+        self._preparers: list[Callable[[Table], None]] = []
         self._refreshed: asyncio.Condition = asyncio.Condition()
         now = datetime.now(UTC)
         empty = {row: Table(row, (), (), now) for row in MODEL.rows}
@@ -209,6 +210,10 @@ class Inventory:
     def on_event(self, heard: Callable[[Happened], None]) -> None:
         """Call `heard`, in the loop's thread, with each event of the hypervisor."""
         self._listeners.append(heard)
+
+    def prepare_with(self, prepare: Callable[[Table], None]) -> None:
+        """Call `prepare`, in the thread that builds snapshots, with each table before it is published."""
+        self._preparers.append(prepare)
 
     def set_rows(self, row: type[Row], rows: Sequence[Row]) -> None:
         """Publish the rows of an internal table, all at once, in the order of their keys."""
@@ -315,7 +320,11 @@ class Inventory:
                 del self._known[root]
         if host:
             self._set_host(tuple(host.items()))
-        return self._tables(before)
+        tables = self._tables(before)
+        for prepare in self._preparers:
+            for table in tables:
+                prepare(table)
+        return tables
 
     def _take(self, read: _Read) -> None:
         for root, rows in read.rows.items():

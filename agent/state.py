@@ -217,7 +217,7 @@ class State:
         return tabled
 
     def _allocate(self, hypervisor: str, table: int, wanted: Sequence[tuple[Parent, Sequence[str]]]) -> list[list[int]]:
-        """The slow way of `allocate`: some keys are new. The cache changes after the commit, or inside a batch before."""
+        """The slow way of `allocate`: some keys are new. Outside a batch the cache changes after the commit."""
         known = self._table(hypervisor, table)
         fresh: dict[Parent, _Siblings] = {}
         for parent, keys in wanted:

@@ -200,8 +200,9 @@ def test_a_batch_is_one_commit_and_survives_a_restart(directory: Path) -> None:
 
 def test_a_batch_that_cannot_be_written_gives_nothing_away(state: State) -> None:
     assert state._db is not None
+    state.allocate("a", 2, (), ["w"])
+    state._db.execute("pragma query_only = on")
     with pytest.raises(Failed, match="cannot be written"), state.batch():
         state.allocate("a", 2, (), ["x", "y"])
-        state._db.execute("pragma query_only = on")
     state._db.execute("pragma query_only = off")
-    assert state.allocate("a", 2, (), ["y"]) == [1]
+    assert state.allocate("a", 2, (), ["y", "w"]) == [2, 1]

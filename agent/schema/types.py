@@ -143,7 +143,7 @@ def _text(name: str, syntax: str, module: str | None, high: int, low: int = 0, *
 
 Name = Annotated[str, _text("Name", "SnmpAdminString", "SNMP-FRAMEWORK-MIB", 255)]
 Text = Annotated[str, _text("Text", "VirtmapText", None, 4096)]
-Uuid = Annotated[str, _text("Uuid", "VirtmapUuid", None, 16, 16)]
+Uuid = Annotated[str, _text("Uuid", "VirtmapUuid", None, 36, 36)]
 Mac = Annotated[str, _text("Mac", "MacAddress", "SNMPv2-TC", 6, 6)]
 Xml = Annotated[str, _text("Xml", "VirtmapText", None, 2**31 - 1, readable=False)]
 SecretText = Annotated[Secret, Semantic(

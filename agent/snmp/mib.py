@@ -343,7 +343,8 @@ def project(model: Model) -> Mib:
 
 
 def _distinct(modules: list[Module]) -> None:
-    names = [x.name for m in modules for x in (*m.operations, *m.notifications, *m.event_objects)]
-    names += [o.name for m in modules for t in m.tables for o in t.objects]
+    names = [o.name for m in modules for t in m.tables for o in t.objects]
+    for m in modules:
+        names += [o.name for o in m.operations] + [n.name for n in m.notifications] + [o.name for o in m.event_objects]
     if twice := {n for n in names if names.count(n) > 1}:
         raise DeclarationError(f"SNMP names stand twice: {', '.join(sorted(twice))}")

@@ -67,16 +67,17 @@ TEXTS = (
     ),
     TextConvention(
         name="VirtmapUuid",
-        hint="4x-2x-2x-1x1x-6x",
-        syntax="OCTET STRING (SIZE (16))",
-        description="A UUID as RFC 4122 lays it out, in network byte order.",
+        hint="36a",
+        syntax="OCTET STRING (SIZE (36))",
+        description="A UUID as RFC 4122 writes it, in lower case. It travels as text, because a display hint cannot ask for"
+        " leading zeros, and tools leave them out.",
     ),
 )
 
 _SIZES = {
     "SnmpAdminString": (0, 255),
     "VirtmapText": (0, 4096),
-    "VirtmapUuid": (16, 16),
+    "VirtmapUuid": (36, 36),
     "MacAddress": (6, 6),
     "DateAndTime": (8, 11),
 }

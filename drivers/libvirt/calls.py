@@ -1,7 +1,8 @@
-"""The one way to call libvirt: failures become ours, and what was called, and what the hypervisor lacks, is remembered."""
+"""The one way to call libvirt: failures become ours; what was called, and what the hypervisor lacks, is remembered."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,17 +15,17 @@ from drivers.libvirt.errors import translated
 class Calls:
     """Calls over one connection. `lost` is told when a call finds the connection broken."""
 
-    def __init__(self, virt: Any, *, used: set[str], lost: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, virt: Any, *, used: Counter[str], lost: Callable[[], None] = lambda: None) -> None:
         self.virt = virt
         self.used = used
-        """Every function called so far, as libvirt-python names it: virDomain.info."""
+        """How often each function was called so far, as libvirt-python names it: virDomain.info."""
         self.lacking: set[str] = set()
         """Functions that this hypervisor does not have at all, and that are not asked for again."""
         self._lost = lost
 
     def ask(self, asked: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call; every failure is one of agent.errors whose text starts with `asked`."""
-        self.used.add(function.__qualname__)
+        self.used[function.__qualname__] += 1
         try:
             return function(*arguments)
         except libvirt.libvirtError as error:
@@ -38,7 +39,7 @@ class Calls:
             raise Invalid(f"{asked}: {error}") from error
 
     def try_(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call for something that not every hypervisor can tell: None where it is not supported, or not in this state."""
+        """Call for what not every hypervisor can tell: None where it is not supported, or not in this state."""
         if function.__qualname__ in self.lacking:
             return None
         try:

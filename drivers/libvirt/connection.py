@@ -1,13 +1,15 @@
 """One libvirt connection at a time: open, watch, drop, and never wait on a daemon that does not answer.
 
-libvirt needs an event loop before the first connection is opened, for events, for the close callback and for keep-alive;
-it gets one daemon thread for the whole process. Opening and closing are round trips and hang for as long as a stopped
-libvirtd likes, so each happens in a daemon thread of its own, and whoever asks waits a bounded time or not at all. When to
-try again is for the caller to say.
+libvirt needs an event loop before the first connection is opened, for events, for the close callback and for
+keep-alive; it gets one daemon thread for the whole process. Opening and closing are round trips and hang for as long as
+a stopped libvirtd likes, so each happens in a daemon thread of its own, and whoever asks waits a bounded time or not at
+all. When to try again, and after what pause, is for the caller to say.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,9 +54,9 @@ def _run_event_loop() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """In seconds: how long an opening may take, and how long a silent daemon is believed alive (interval times count)."""
+    """In seconds: how long an opening may take, and how long a silent daemon is believed alive (interval by count)."""
 
-    opening: float = 15.0
+    opening: float = 8.0
     keepalive_interval: int = 5
     keepalive_count: int = 3
 
@@ -149,7 +151,7 @@ class Connection:
         attempt.over.set()
 
     def _refusal(self, error: libvirt.libvirtError) -> VirtmapError:
-        """An opening that failed leaves no connection, whatever its number says; only refused credentials stay Denied."""
+        """An opening that failed leaves no connection, whatever its number; only refused credentials stay Denied."""
         told = translated(error, f"cannot connect to {self.uri}")
         return told if kind_of(error) is Denied else Unreachable(str(told))
 
@@ -196,7 +198,7 @@ class _Attempt:
 
 
 def _anew(error: VirtmapError) -> VirtmapError:
-    """The same error as a new exception: one that is raised over and over would collect tracebacks."""
+    """The same error as a new exception: one that is raised again and again would collect tracebacks."""
     return type(error)(str(error))
 
 
@@ -206,8 +208,8 @@ def _close_aside(virt: Any) -> None:
 
 
 def _close(virt: Any) -> None:
-    for goodbye in (virt.unregisterCloseCallback, virt.close):
-        try:
+    # Each event callback holds the connection open, so that closing alone would leave the socket behind.
+    listening = [functools.partial(virt.domainEventDeregisterAny, number) for number in virt.domainEventCallbackID]
+    for goodbye in (*listening, virt.unregisterCloseCallback, virt.close):
+        with contextlib.suppress(libvirt.libvirtError):  # it was broken already, which is why it is being closed
             goodbye()
-        except libvirt.libvirtError:
-            continue  # it was broken already, which is why it is being closed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,8 +26,8 @@ class LibvirtDriver:
     def __init__(self, name: str, uri: str, *, patience: Patience | None = None, resync: float = RESYNC) -> None:
         self.name = name
         self.uri = uri
-        self.called: set[str] = set()
-        """The libvirt functions that were really called, as libvirt-python names them."""
+        self.called: Counter[str] = Counter()
+        """The libvirt functions that were really called, as libvirt-python names them, and how often."""
         self._heard: Callable[[Heard], None] = lambda _: None
         self._memory = Memory(resync=resync)
         self._resync = resync
@@ -34,7 +35,7 @@ class LibvirtDriver:
         self._reader: Reader | None = None
 
     def connect(self) -> None:
-        """Make a (new) connection. Raises Unreachable, or Denied where libvirt wants credentials that it does not get."""
+        """Make a (new) connection. Raises Unreachable, or Denied where libvirt wants credentials that it has not."""
         self._connection.connect()
 
     def close(self) -> None:
@@ -61,7 +62,7 @@ class LibvirtDriver:
     def _opened(self, live: Live) -> None:
         """Each new connection, before anybody reads: events first, so that nothing changes unheard."""
         calls = Calls(live.virt, used=self.called, lost=lambda: self._check(live.virt))
-        self.called |= {"open", "virConnect.registerCloseCallback", "virConnect.setKeepAlive"}
+        self.called.update(("open", "virConnect.registerCloseCallback", "virConnect.setKeepAlive"))
         for uuid in list(self._memory.definitions):
             self._memory.changed(uuid)  # whatever happened while nobody listened
         listening = events.register(calls, self._tell, self._memory.changed)

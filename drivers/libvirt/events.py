@@ -29,7 +29,8 @@ LIFECYCLE: dict[int, type[DomainLifecycle]] = {
 _DEFINITION = (
     "VIR_DOMAIN_EVENT_ID_DEVICE_ADDED", "VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED", "VIR_DOMAIN_EVENT_ID_DISK_CHANGE",
     "VIR_DOMAIN_EVENT_ID_TRAY_CHANGE", "VIR_DOMAIN_EVENT_ID_METADATA_CHANGE", "VIR_DOMAIN_EVENT_ID_TUNABLE",
-    "VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2", "VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE", "VIR_DOMAIN_EVENT_ID_NIC_MAC_CHANGE",
+    "VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2", "VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE",
+    "VIR_DOMAIN_EVENT_ID_NIC_MAC_CHANGE",
 )  # fmt: skip
 _VALUES = (
     "VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE", "VIR_DOMAIN_EVENT_ID_REBOOT", "VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON",
@@ -47,7 +48,7 @@ def lifecycle(uuid: str, event: int, detail: int) -> Happened | Changed:
 
 
 def register(calls: Calls, heard: Callable[[Heard], None], redefined: Callable[[str], None]) -> bool:
-    """Listen on this connection; `redefined` gets the UUID of a domain whose definition may have changed, before `heard`.
+    """Listen on this connection; `redefined` gets the UUID of a domain whose definition may have changed, first.
 
     Gives whether the hypervisor tells lifecycle events at all; each other kind is listened to where it exists.
     """
@@ -74,7 +75,7 @@ def register(calls: Calls, heard: Callable[[Heard], None], redefined: Callable[[
 
 
 def _try(calls: Calls, number: int, callback: Callable[..., None]) -> bool:
-    """Register for one kind of event; a daemon or a library that is older than it refuses, which costs only that kind."""
+    """Register for one kind of event; a daemon or library that is older than it refuses, which costs only that kind."""
     try:
         calls.ask("cannot listen", calls.virt.domainEventRegisterAny, None, number, callback, None)
     except VirtmapError:

@@ -1,8 +1,8 @@
 """What a hypervisor knows, as rows: bulk statistics in batches, definitions only when they may have changed.
 
-A batch of domains costs one call. What a hypervisor's bulk statistics lack (the test driver gives only the state; LXC and
-ESX give none) is asked for one by one. Definitions, which cost a call and a parse each, are kept by domain and read again
-when an event says so, when the domain starts or stops, or when a slow resync is due, each domain at its own time.
+A batch of domains costs one call. What a hypervisor's bulk statistics lack (the test driver gives only the state; LXC
+and ESX give none) is asked for one by one. Definitions, which cost a call and a parse each, are kept by domain and read
+again when an event says so, when the domain starts or stops, or when a slow resync is due, each domain at its own time.
 
 A domain that another job has locked answers a no-wait reading with less: QEMU then leaves out what its monitor would have
 told, of which the resident set size is the one field that no running guest lacks.
@@ -100,7 +100,7 @@ class Memory:
         """Forget the domains that are no more."""
         for kept in (self.definitions, self._versions, self._runs):
             for uuid in [each for each in kept if each not in uuids]:
-                kept.pop(uuid, None)  # type: ignore[attr-defined]
+                kept.pop(uuid, None)
         self.whole.intersection_update(uuids)
 
 
@@ -308,7 +308,7 @@ class Reader:
         return Host.of_values(_values(Host, columns))
 
     def _static_host(self) -> dict[str, Any]:
-        """What does not change while a connection lasts. A daemon's first answer may take seconds: it probes its QEMU."""
+        """What stays while a connection lasts. A daemon's first answer may take seconds: it probes its QEMU."""
         if self._capabilities is None:
             calls, virt = self._calls, self._calls.virt
             asked = f"host {self._name}: cannot read its capabilities"
@@ -323,7 +323,7 @@ class Reader:
         return dict(self._capabilities)
 
     def _smbios(self) -> str | None:
-        """The SMBIOS tables; virtual machines that play the host often have none, which libvirt calls an internal error."""
+        """The SMBIOS tables; a virtual machine that plays the host often has none, which libvirt calls a failure."""
         try:
             told: str | None = self._calls.try_(self._calls.virt.getSysinfo, 0)
         except Failed:
@@ -340,7 +340,7 @@ class _OneDomain:
         self._calls, self._domain, self._definition, self._active = calls, domain, definition, active
         self.problems: list[str] = []
         self._asks_each = "block.count" not in told
-        self._told = self._complete(told)
+        self._told = self._complete(told) if active else stats.of_inactive(self._complete(told))
         self._parts = stats.parts(self._told)
         self._state, self._reason = stats.state(self._told)
 
@@ -358,7 +358,7 @@ class _OneDomain:
         if "balloon.maximum" in told:
             return told
         if info := self._soft(self._domain.info):
-            told = stats.from_info(info, active=self._active) | told
+            told = stats.from_info(info) | told
         if self._active:
             told = stats.from_memory_stats(self._soft(self._domain.memoryStats) or {}) | told
             told = stats.from_cpu_stats(self._soft(self._domain.getCPUStats, True) or ()) | told

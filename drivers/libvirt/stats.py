@@ -1,7 +1,7 @@
 """The bulk statistics of a domain to columns: pure, and by nothing but what the model declares.
 
-A column that says `stats="vcpu.<num>.time"` is filled from that field; the groups that are asked for follow from the same
-declarations. A field that the model does not name is not looked at.
+A column that says `stats="vcpu.<num>.time"` is filled from that field; the groups that are asked for follow from the
+same declarations. A field that the model does not name is not looked at.
 """
 
 from __future__ import annotations
@@ -65,7 +65,11 @@ def _converter(field: Field) -> Convert | None:
         return None
     if field.enumeration is not None:
         return functools.partial(_to_member, field.enumeration)
-    return {bool: bool, str: str, datetime: _moment}.get(field.semantic.python, _whole)
+    convert: Convert = _CONVERTERS.get(field.semantic.python, _whole)
+    return convert
+
+
+_CONVERTERS: Mapping[type, Convert] = {bool: bool, str: str, datetime: _moment}
 
 
 def _to_member(enumeration: type[Enumeration], value: Any) -> Enumeration | None:
@@ -140,8 +144,8 @@ _MEMORY_STATS = {
 }  # fmt: skip
 _BLOCK_STATS_FLAGS = {
     "rd_operations": "rd.reqs", "rd_bytes": "rd.bytes", "rd_total_times": "rd.times", "wr_operations": "wr.reqs",
-    "wr_bytes": "wr.bytes", "wr_total_times": "wr.times", "flush_operations": "fl.reqs", "flush_total_times": "fl.times",
-    "errs": "errors",
+    "wr_bytes": "wr.bytes", "wr_total_times": "wr.times", "flush_operations": "fl.reqs",
+    "flush_total_times": "fl.times", "errs": "errors",
 }  # fmt: skip
 _BLOCK_STATS = ("rd.reqs", "rd.bytes", "wr.reqs", "wr.bytes", "errors")
 _BLOCK_INFO = ("capacity", "allocation", "physical")
@@ -149,10 +153,17 @@ _INTERFACE_STATS = ("rx.bytes", "rx.pkts", "rx.errs", "rx.drop", "tx.bytes", "tx
 _CPU_STATS = {"cpu_time": "cpu.time", "user_time": "cpu.user", "system_time": "cpu.system"}
 
 
-def from_info(info: Sequence[int], *, active: bool) -> dict[str, Any]:
-    """virDomainGetInfo: state, maximum and current memory in KiB, vCPUs, processor time in ns (0 of an inactive domain)."""
-    told = {"balloon.maximum": info[1], "balloon.current": info[2], "vcpu.current": info[3]}
-    return told | {"cpu.time": info[4]} if active else told
+def from_info(info: Sequence[int]) -> dict[str, Any]:
+    """virDomainGetInfo: state, maximum and current memory in KiB, vCPUs, processor time in ns."""
+    return {"balloon.maximum": info[1], "balloon.current": info[2], "vcpu.current": info[3], "cpu.time": info[4]}
+
+
+def of_inactive(fields: Fields) -> dict[str, Any]:
+    """The fields that mean something while a domain does not run.
+
+    libvirt 9.0 gives an inactive QEMU domain processor times that are not its own, and info() gives it 0.
+    """
+    return {name: value for name, value in fields.items() if not name.startswith("cpu.")}
 
 
 def from_memory_stats(told: Mapping[str, int]) -> dict[str, Any]:

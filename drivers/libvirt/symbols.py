@@ -1,4 +1,4 @@
-"""libvirt's numbers to the members of our enumerations, by the symbols that the model names; and our flags to libvirt's."""
+"""libvirt's numbers to our enumerations, by the symbols that the model names, and our flags to libvirt's."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """libvirt's XML to columns: pure functions from text to the values that a definition tells of a domain and a host.
 
-The values are by column name, and a column that the XML does not tell is left out. The parser takes no document type, no
-entities and nothing from the network: definitions are written by people.
+The values are by column name, and a column that the XML does not tell is left out. The parser takes no document type,
+no entities and nothing from the network: definitions are written by people.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def parse(text: str) -> Element:
 
 @dataclass(frozen=True, kw_only=True)
 class DomainXml:
-    """What one definition tells: columns of the domain, of its disks and NICs in order, and the numbers of its vCPUs."""
+    """What one definition tells: columns of the domain, of its disks and NICs in order, the numbers of its vCPUs."""
 
     domain: Values
     vcpus: Sequence[int]

@@ -12,7 +12,7 @@ from tests.servers import Session, System, Unavailable, write_node
 
 
 def _need(kind: type[Session | System]) -> Session | System:
-    """The server, or a skip that says what is missing; where CI is set, a failure: a promise skipped is a promise broken."""
+    """The server, or a skip that says what is missing; where CI is set, a failure."""
     try:
         return kind()
     except Unavailable as reason:

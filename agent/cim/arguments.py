@@ -1,0 +1,153 @@
+"""Parameters of CIM requests to Python: the flags and names of operations, and the arguments of our methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pywbem
+
+from agent.cim.classes import MethodPlan
+from agent.cim.messages import Value
+from agent.cim.status import CimError, Status
+from agent.schema.declare import Field, Operation
+from agent.schema.types import Secret, fits
+
+__all__ = ["Parameters", "operation_of"]
+
+
+class Parameters:
+    """The parameters of one intrinsic operation; every reader says INVALID_PARAMETER when it does not find its type."""
+
+    def __init__(self, given: Mapping[str, Value], allowed: tuple[str, ...]) -> None:
+        """``allowed`` are the operation's parameter names; others are refused."""
+        self._given = given
+        known = {name.lower() for name in allowed}
+        for name in given:
+            if name not in known:
+                raise _wrong(f"there is no parameter {name[:40]!r} here")
+
+    def flag(self, name: str, default: bool) -> bool:
+        match self._given.get(name.lower()):
+            case None:
+                return default
+            case str() as text if text.strip().lower() in ("true", "false"):
+                return text.strip().lower() == "true"
+        raise _wrong(f"{name} is neither TRUE nor FALSE")
+
+    def text(self, name: str) -> str | None:
+        match self._given.get(name.lower()):
+            case None:
+                return None
+            case str() as text:
+                return text
+        raise _wrong(f"{name} is no string")
+
+    def class_name(self, name: str) -> str | None:
+        match self._given.get(name.lower()):
+            case None:
+                return None
+            case pywbem.CIMClassName() as path:
+                return str(path.classname)
+            case str() as text:
+                return text
+        raise _wrong(f"{name} is no class name")
+
+    def needed_class_name(self, name: str) -> str:
+        found = self.class_name(name)
+        if not found:
+            raise _wrong(f"{name} is missing")
+        return found
+
+    def instance_name(self, name: str) -> pywbem.CIMInstanceName:
+        match self._given.get(name.lower()):
+            case pywbem.CIMInstanceName() as path:
+                return path
+            case None:
+                raise _wrong(f"{name} is missing")
+        raise _wrong(f"{name} is no instance name")
+
+    def object_name(self, name: str) -> pywbem.CIMInstanceName | pywbem.CIMClassName:
+        match self._given.get(name.lower()):
+            case pywbem.CIMInstanceName() | pywbem.CIMClassName() as path:
+                return path
+            case None:
+                raise _wrong(f"{name} is missing")
+        raise _wrong(f"{name} is no object name")
+
+    def names(self, name: str) -> frozenset[str] | None:
+        """An array of names in lower case, such as a PropertyList."""
+        match self._given.get(name.lower()):
+            case None:
+                return None
+            case list() as items if all(isinstance(each, str) for each in items):
+                return frozenset(str(each).lower() for each in items)
+        raise _wrong(f"{name} is no array of strings")
+
+
+def operation_of(plan: MethodPlan, given: Mapping[str, Value]) -> Operation:
+    """The operation with its arguments out of a method call; INVALID_PARAMETER names the parameter that is wrong."""
+    inputs = {name.lower(): (name, spec) for name, spec in plan.inputs}
+    ignored = {name.lower() for name, _ in plan.outputs} | {"job"}
+    values: dict[str, Any] = {}
+    for lower, raw in given.items():
+        if lower in inputs:
+            name, spec = inputs[lower]
+            if raw is not None:
+                values[spec.name] = argument(plan.name, name, spec, raw)
+        elif lower not in ignored:
+            raise _wrong(f"{plan.name} has no parameter {lower[:40]!r}")
+    for name, spec in plan.inputs:
+        if spec.required and spec.name not in values:
+            raise _wrong(f"{plan.name} needs its parameter {name}")
+    return plan.operation(**values)
+
+
+def argument(method: str, name: str, spec: Field, raw: Value) -> Any:
+    """One argument from its text, as the type that its declaration wants."""
+    if not isinstance(raw, str):
+        raise _wrong(f"{method}: {name} is no {spec.semantic.cim}")
+    try:
+        found = _parsed(spec, raw)
+    except ValueError:
+        shown = "" if spec.semantic.secret else f"{raw[:40]!r} "
+        raise _wrong(f"{method}: {name}: {shown}is no {spec.semantic.name}") from None
+    if wrong := fits(spec.semantic, found):
+        raise _wrong(f"{method}: {name}: {wrong}")
+    return found
+
+
+def _parsed(spec: Field, raw: str) -> Any:
+    python = spec.semantic.python
+    if spec.enumeration is not None:
+        return spec.enumeration(_whole(raw))
+    if spec.flags is not None:
+        known = 0
+        for member in spec.flags:
+            known |= int(member)
+        number = _whole(raw)
+        if number & ~known or number < 0:
+            raise ValueError("unknown flags")
+        return spec.flags(number)
+    if python is bool:
+        if raw.strip().lower() not in ("true", "false"):
+            raise ValueError("no boolean")
+        return raw.strip().lower() == "true"
+    if python is int:
+        return _whole(raw)
+    if python is Secret:
+        return Secret(raw)
+    if spec.semantic.cim == "datetime":
+        return pywbem.CIMDateTime(raw).datetime
+    return raw
+
+
+def _whole(raw: str) -> int:
+    text = raw.strip()
+    if len(text) > 24 or not text.isascii() or "_" in text:
+        raise ValueError("no number")
+    return int(text, 16 if text.lower().startswith(("0x", "+0x", "-0x")) else 10)
+
+
+def _wrong(reason: str) -> CimError:
+    return CimError(Status.INVALID_PARAMETER, reason)

@@ -1,0 +1,389 @@
+"""A snapshot as SNMP sees it: every variable in OID order, encoded page by page when first asked for.
+
+A column keeps its rows in pages of 256: one octet string with all variable bindings of the page behind each other, and
+where each begins. An answer to GETBULK is then a slice or two, and a variable costs its own octets and four more, where a
+list of separate octet strings would cost over a hundred. A page is encoded when somebody first asks for it, and the pages
+that were asked for are encoded again, in the thread that builds the next snapshot, before that is published; a page whose
+values did not change is taken over as it is.
+
+Tables whose rows did not come or go keep their row index: the encoded arcs of each row, and a dict from these to
+positions, which a walk always hits. Other OIDs are found by bisection.
+"""
+
+import logging
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from agent.inventory import Snapshot, Table, Values
+from agent.schema.declare import Row
+from agent.schema.types import Semantic, Wire
+from agent.snmp import ber
+from agent.snmp.mib import Mib, MibObject, MibTable, Oid
+
+log = logging.getLogger("virtmap.snmp")
+
+PAGE = 256
+_SHIFT = 8
+_MASK = PAGE - 1
+
+Encoder = Callable[[Any], bytes]
+
+
+def _text(limit: int) -> Encoder:
+    def encode(value: str) -> bytes:
+        octets = value.encode("utf-8", "replace")
+        if len(octets) > limit:
+            octets = octets[:limit].decode("utf-8", "ignore").encode()
+        return b"\x04" + ber.length(len(octets)) + octets
+
+    return encode
+
+
+def _unsigned32(value: int) -> bytes:
+    return ber.encode_integer(min(value, 2**32 - 1), ber.UNSIGNED) if value >= 0 else b""
+
+
+def _counter64(value: int) -> bytes:
+    if value < 0:
+        return b""
+    size = (value.bit_length() >> 3) + 1
+    return b"F" + bytes((size,)) + value.to_bytes(size, "big")
+
+
+def _hexadecimal(separator: str) -> Encoder:
+    def encode(value: str) -> bytes:
+        octets = bytes.fromhex(value.replace(separator, ""))
+        return bytes((4, len(octets))) + octets
+
+    return encode
+
+
+def _truth(value: bool) -> bytes:
+    return b"\x02\x01\x01" if value else b"\x02\x01\x02"
+
+
+def encoder(semantic: Semantic) -> Encoder:
+    """How values of a type become elements. An empty result means that the value cannot be shown."""
+    match semantic:
+        case Semantic(name="Mac"):
+            return _hexadecimal(":")
+        case Semantic(name="Timestamp"):
+            return ber.encode_date
+        case Semantic(name="Flag"):
+            return _truth
+        case Semantic(wire=Wire.INTEGER):
+            return ber.encode_integer
+        case Semantic(wire=Wire.UNSIGNED):
+            return _unsigned32
+        case Semantic(wire=Wire.COUNTER64):
+            return _counter64
+    return _text(semantic.high or 255)
+
+
+class Page:
+    """Up to 256 rows of a column, encoded. Row i is `blob[offsets[i]:offsets[i + 1]]`; nothing, if the row has no value."""
+
+    __slots__ = ("blob", "dense", "offsets", "used")
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self.blob = b"".join(pieces)
+        offsets = array("I", (0,))
+        at = 0
+        for piece in pieces:
+            at += len(piece)
+            offsets.append(at)
+        self.offsets = offsets
+        self.dense = b"" not in pieces
+        self.used = True
+
+
+class RowIndex:
+    """The instance parts of a table's OIDs: as arcs, as octets, and from octets to positions."""
+
+    __slots__ = ("arcs", "positions", "suffixes")
+
+    def __init__(self, arcs: tuple[Oid, ...]) -> None:
+        self.arcs = arcs
+        self.suffixes = [ber.suffix_contents(a) for a in arcs]
+        self.positions = {s: i for i, s in enumerate(self.suffixes)}
+
+
+class Column:
+    """One column of one snapshot, or a scalar, which is a column of one row with the index arc 0."""
+
+    __slots__ = ("count", "encode", "head", "index", "object", "oid", "pages", "place", "records")
+
+    def __init__(self, oid: Oid, index: RowIndex, records: Sequence[Values], place: int, encode: Encoder) -> None:
+        self.oid = oid
+        self.head = ber.oid_contents(oid)
+        self.index = index
+        self.records = records
+        self.place = place
+        self.encode = encode
+        self.count = len(index.arcs)
+        self.pages: list[Page | None] = [None] * ((self.count + _MASK) >> _SHIFT)
+        self.object: MibObject | None = None
+
+    def value(self, row: int) -> bytes:
+        """The element of a row's value; empty if there is none."""
+        value = self.records[row][self.place]
+        return b"" if value is None else self._one(value)
+
+    def _one(self, value: Any) -> bytes:
+        try:
+            return self.encode(value)
+        except (ValueError, OverflowError, TypeError, AttributeError) as error:
+            # A driver broke its contract. One value is lost, said in the log, and the table goes on.
+            log.error("%s: cannot show %r: %s", self.object.name if self.object else self.oid, value, error)
+            return b""
+
+    def get(self, row: int) -> bytes:
+        """The variable binding of a row; empty if it has no value."""
+        page = self.pages[row >> _SHIFT]
+        if page is not None:
+            at = row & _MASK
+            return page.blob[page.offsets[at] : page.offsets[at + 1]]
+        return self._bind(row, self.value(row))
+
+    def _bind(self, row: int, value: bytes) -> bytes:
+        if not value:
+            return b""
+        name = self.head + self.index.suffixes[row]
+        return self._wrap(name, value)
+
+    @staticmethod
+    def _wrap(name: bytes, value: bytes) -> bytes:
+        size = len(name)
+        whole = size + 2 + len(value)
+        if whole < 0x80:
+            return bytes((0x30, whole, 6, size)) + name + value
+        body = b"\x06" + ber.length(size) + name + value
+        return b"\x30" + ber.length(len(body)) + body
+
+    def page(self, number: int) -> Page:
+        """A page, encoded now if it is not yet."""
+        page = self.pages[number]
+        if page is None:
+            page = self.pages[number] = self.encoded(number)
+        page.used = True
+        return page
+
+    def encoded(self, number: int) -> Page:
+        start = number << _SHIFT
+        place, head, encode, wrap = self.place, self.head, self.encode, self._wrap
+        suffixes = self.index.suffixes[start : start + PAGE]
+        values = [record[place] for record in self.records[start : start + PAGE]]
+        try:
+            pieces = [
+                b"" if value is None or not (shown := encode(value)) else wrap(head + suffix, shown)
+                for suffix, value in zip(suffixes, values, strict=True)
+            ]
+        except (ValueError, OverflowError, TypeError, AttributeError):
+            pieces = [self._bind(start + i, b"" if v is None else self._one(v)) for i, v in enumerate(values)]
+        return Page(pieces)
+
+    def inherit(self, old: "Column") -> None:
+        """Take over the pages of the snapshot before that still hold, and encode those anew that were asked for."""
+        for number, page in enumerate(old.pages):
+            if page is None or not page.used:
+                continue
+            span = slice(number << _SHIFT, (number + 1) << _SHIFT)
+            place, was = self.place, old.place
+            if all(
+                new[place] == before[was] for new, before in zip(self.records[span], old.records[span], strict=True)
+            ):
+                self.pages[number] = page
+            else:
+                self.pages[number] = self.encoded(number)
+            kept = self.pages[number]
+            if kept is not None:
+                kept.used = False
+
+
+class Computed(Column):
+    """A column whose values are made when asked for, such as sysUpTime; never kept."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, oid: Oid, index: RowIndex, make: Callable[[int], bytes]) -> None:
+        super().__init__(oid, index, (), 0, ber.encode_integer)
+        self.make = make
+
+    def value(self, row: int) -> bytes:
+        return self.make(row)
+
+    def get(self, row: int) -> bytes:
+        return self._bind(row, self.make(row))
+
+    def page(self, number: int) -> Page:
+        return self.encoded(number)
+
+    def encoded(self, number: int) -> Page:
+        start = number << _SHIFT
+        return Page([self.get(row) for row in range(start, min(start + PAGE, self.count))])
+
+
+SCALAR = RowIndex(((0,),))
+
+
+class TableView:
+    """One table of one snapshot: its row index and its columns, in OID order."""
+
+    __slots__ = ("columns", "index", "mib", "table")
+
+    def __init__(self, mib: MibTable, table: Table, before: "TableView | None") -> None:
+        self.mib = mib
+        self.table = table
+        same = before if before is not None and before.index.arcs is table.indexes else None
+        self.index: RowIndex = same.index if same else RowIndex(table.indexes)
+        self.columns: list[Column] = [_column(o, self.index, table.records) for o in mib.readable]
+        if same:
+            for column, old in zip(self.columns, same.columns, strict=True):
+                column.inherit(old)
+
+
+def _column(mib: MibObject, index: RowIndex, records: Sequence[Values]) -> Column:
+    if mib.field is None:  # an action column: reading always gives none(0)
+        column: Column = Computed(mib.oid, index, lambda _: b"\x02\x01\x00")
+    else:
+        column = Column(mib.oid, index, records, mib.field.position, encoder(mib.field.semantic))
+    column.object = mib
+    return column
+
+
+class Tables:
+    """Makes and keeps the table views of one hypervisor; `prepare` is given to its inventory as a preparer of tables.
+
+    Of each table the published view is kept and, for the moment between preparing and publishing, the next one.
+    """
+
+    def __init__(self, mib: Mib) -> None:
+        self._mibs = {t.row: t for t in mib.tables}
+        self._views: dict[type[Row], tuple[TableView, ...]] = {}
+
+    def prepare(self, table: Table) -> None:
+        """Make the view of a table that is about to be published. May run in a worker thread, one call at a time."""
+        if table.row in self._mibs:
+            known = self._views.get(table.row, ())
+            view = TableView(self._mibs[table.row], table, known[-1] if known else None)
+            self._views[table.row] = (*known[-1:], view)
+
+    def views(self, snapshot: Snapshot) -> list[TableView]:
+        """The views of a snapshot's tables. What was not prepared, the small tables of the agent itself, is made now."""
+        return [self._view(row, snapshot.table(row)) for row in self._mibs]
+
+    def _view(self, row: type[Row], table: Table) -> TableView:
+        known = self._views.get(row, ())
+        for view in known:
+            if view.table is table:
+                return view
+        made = TableView(self._mibs[row], table, known[-1] if known else None)
+        if row.internal or not known:
+            self._views[row] = (made,)
+        return made
+
+
+class View:
+    """Every variable of one snapshot. A place is (number of the column, row)."""
+
+    __slots__ = ("_by_head", "_head_lengths", "_oids", "columns")
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.columns = sorted(columns, key=lambda c: c.oid)
+        self._oids = [c.oid for c in self.columns]
+        self._by_head = {c.head: i for i, c in enumerate(self.columns)}
+        self._head_lengths = tuple(sorted({len(c.head) for c in self.columns}))
+
+    def exact(self, oid: bytes) -> tuple[int, int] | None:
+        """The place that this OID (contents octets) names, whether it has a value or not."""
+        for size in self._head_lengths:
+            number = self._by_head.get(oid[:size])
+            if number is not None:
+                row = self.columns[number].index.positions.get(oid[size:])
+                if row is not None:
+                    return number, row
+        return None
+
+    def column_of(self, oid: bytes) -> int | None:
+        """The column that this OID lies under."""
+        for size in self._head_lengths:
+            number = self._by_head.get(oid[:size])
+            if number is not None and len(oid) > size:
+                return number
+        return None
+
+    def after(self, oid: bytes) -> tuple[int, int]:
+        """The place right behind this OID; its column may be one beyond the last, its row may be without value."""
+        found = self.exact(oid)
+        if found is not None:
+            return found[0], found[1] + 1
+        arcs = ber.oid(oid)
+        number = bisect_right(self._oids, arcs) - 1
+        if number < 0:
+            return 0, 0
+        column = self.columns[number]
+        size = len(column.oid)
+        if arcs[:size] != column.oid:
+            return number + 1, 0
+        rest = arcs[size:]
+        return number, bisect_left(column.index.arcs, rest) if rest else 0
+
+    def following(self, number: int, row: int) -> tuple[bytes, int, int]:
+        """The first variable binding at or behind a place, and the place behind it; empty at the end of the view."""
+        columns = self.columns
+        while number < len(columns):
+            column = columns[number]
+            while row < column.count:
+                found = column.get(row)
+                row += 1
+                if found:
+                    return found, number, row
+            number += 1
+            row = 0
+        return b"", number, row
+
+    def run(self, number: int, row: int, count: int, room: int) -> tuple[list[bytes], int, int, int]:
+        """Up to `count` variable bindings from a place on, that together fit into `room` octets.
+
+        Gives them as chunks of several, how many they are, and the place behind the last one.
+        """
+        chunks: list[bytes] = []
+        left = count
+        columns = self.columns
+        while left and number < len(columns):
+            column = columns[number]
+            while left and row < column.count:
+                page = column.page(row >> _SHIFT)
+                low = row & _MASK
+                offsets = page.offsets
+                if page.dense:
+                    high = min(low + left, len(offsets) - 1)
+                    took = high - low
+                else:
+                    high, took = _advance(offsets, low, left)
+                start, stop = offsets[low], offsets[high]
+                if stop - start > room:
+                    high = bisect_right(offsets, start + room) - 1
+                    took = sum(offsets[i] != offsets[i + 1] for i in range(low, high))
+                    chunks.append(page.blob[start : offsets[high]])
+                    return chunks, count - left + took, number, (row & ~_MASK) + high
+                chunks.append(page.blob[start:stop])
+                room -= stop - start
+                left -= took
+                row += high - low
+            if row >= column.count:
+                number += 1
+                row = 0
+        return chunks, count - left, number, row
+
+
+def _advance(offsets: "array[int]", low: int, wanted: int) -> tuple[int, int]:
+    """How far to go from row `low` of a page to have `wanted` values, and how many there are."""
+    last = len(offsets) - 1
+    took = 0
+    while low < last and took < wanted:
+        took += offsets[low] != offsets[low + 1]
+        low += 1
+    return low, took
