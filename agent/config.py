@@ -416,15 +416,12 @@ def _unique(path: str, key: str, names: Iterable[str]) -> None:
 
 
 def _check_communities(config: Config) -> None:
-    """A community is bound to a hypervisor that exists, and a source finds at most one community of a name."""
+    """A community is bound to a hypervisor that exists, and none stands twice."""
     names = [h.name for h in config.hypervisors]
     for i, community in enumerate(config.communities):
         path = f"snmp.community[{i}]"
         if community.hypervisor is not None and community.hypervisor not in names:
-            raise ConfigError(
-                f"{path}.hypervisor: there is no hypervisor {community.hypervisor!r}; there is {', '.join(names)}"
-            )
+            raise ConfigError(f"{path}.hypervisor: {community.hypervisor!r} is none of {', '.join(names)}")
         for j, earlier in enumerate(config.communities[:i]):
-            both = ((a, b) for a in community.sources for b in earlier.sources if a.version == b.version)
-            if community.name == earlier.name and any(a.overlaps(b) for a, b in both):
-                raise ConfigError(f"{path}.sources: overlap with those of snmp.community[{j}], which has the same name")
+            if community.name == earlier.name:
+                raise ConfigError(f"{path}.name: is that of snmp.community[{j}] too; give it all sources in one place")

@@ -133,6 +133,4 @@ def _properties(model: Model) -> dict[Field, str]:
 
 def _cim_property(properties: Mapping[Field, str], o: mib.MibObject) -> str:
     """The property that shows the same; none for what only SNMP needs."""
-    if o.field is None or (o.operation is not None and o.wire is not o.field.semantic.wire):
-        return ""
-    return properties.get(o.field, "")
+    return properties.get(o.field, "") if o.field else ""

@@ -11,7 +11,7 @@ from agent.cim.classes import MethodPlan
 from agent.cim.messages import Value
 from agent.cim.status import CimError, Status
 from agent.schema.declare import Field, Operation
-from agent.schema.types import Secret, fits
+from agent.schema.types import Enumeration, Secret, fits
 
 __all__ = ["Parameters", "operation_of"]
 
@@ -120,7 +120,7 @@ def argument(method: str, name: str, spec: Field, raw: Value) -> Any:
 def _parsed(spec: Field, raw: str) -> Any:
     python = spec.semantic.python
     if spec.enumeration is not None:
-        return spec.enumeration(_whole(raw))
+        return _member(spec.enumeration, _whole(raw))
     if spec.flags is not None:
         known = 0
         for member in spec.flags:
@@ -140,6 +140,13 @@ def _parsed(spec: Field, raw: str) -> Any:
     if spec.semantic.cim == "datetime":
         return pywbem.CIMDateTime(raw).datetime
     return raw
+
+
+def _member(enumeration: type[Enumeration], number: int) -> Enumeration:
+    for member in enumeration:
+        if member == number:
+            return member
+    raise ValueError("no such value")
 
 
 def _whole(raw: str) -> int:

@@ -1,4 +1,4 @@
-"""The Interop namespace in short: the server and its namespaces, where clients look for them first (DSP1033, DSP0200)."""
+"""The Interop namespace in short: the server and its namespaces, where clients look for them first (DSP1033)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 import pywbem
 
 from agent import __doc__ as about
-from agent.cim.classes import PREFIX
 
 __all__ = ["CLASSES", "NAMESPACE", "instances"]
 
 NAMESPACE = "interop"
 
 #: The classes that the namespace shows, with their superclasses.
-CLASSES = ("CIM_ObjectManager", "CIM_Namespace", "CIM_ComputerSystem")
+CLASSES = ("CIM_ObjectManager", "CIM_Namespace")
 
-_CIM_2_9_OR_LATER = 1
+#: CIM_Namespace.ClassInfo: other than the old versions that it numbers.
+_OTHER = 1
 
 
 def instances(host: str, version: str, namespaces: Iterable[str]) -> list[Any]:
     """The instances of the namespace, as pywbem.CIMInstance with their paths."""
-    system = {"SystemCreationClassName": f"{PREFIX}Host", "SystemName": host}
+    system = {"SystemCreationClassName": "CIM_ComputerSystem", "SystemName": host}
     manager = {"CreationClassName": "CIM_ObjectManager", "Name": "virtmap"}
     found = [
         _instance(
@@ -46,7 +46,7 @@ def instances(host: str, version: str, namespaces: Iterable[str]) -> list[Any]:
                 "CIM_Namespace",
                 keys,
                 ElementName=name,
-                ClassInfo=pywbem.Uint16(_CIM_2_9_OR_LATER),
+                ClassInfo=pywbem.Uint16(_OTHER),
                 DescriptionOfClassInfo="CIM 2.49",
             )
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
+from itertools import permutations
 from typing import Any
 
 import pywbem
@@ -17,7 +18,7 @@ from agent.cim.classes import ClassDefinition, Schema
 from agent.cim.text import qualifier_declaration
 from agent.schema import dmtf
 
-__all__ = ["Detail", "Repository"]
+__all__ = ["ClassEnd", "Detail", "Repository"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,17 @@ class Detail:
     qualifiers: bool = True
     class_origin: bool = False
     properties: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassEnd:
+    """One way in which instances of a class can be associated: the class, its role, and the other end."""
+
+    association: str
+    cls: str
+    role: str
+    other: str
+    other_role: str
 
 
 class Repository:
@@ -79,6 +91,29 @@ class Repository:
             # Clients choose these freely, so they are not kept.
             return self._class_xml(name.lower(), detail)
         return self._cached(name.lower(), detail)
+
+    def ends_of(self, name: str) -> list[ClassEnd]:
+        """The ways in which instances of a class can be associated, by its own ends and those of its superclasses."""
+        return [end for end in self._ends if self.schema.is_a(name, end.cls)]
+
+    @cached_property
+    def _ends(self) -> tuple[ClassEnd, ...]:
+        """Both ends of every association class."""
+        found = []
+        for name in self._names:
+            resolved = self.resolved(name, Detail(local_only=False, qualifiers=False))
+            ends = [p for p in resolved.properties.values() if p.type == "reference"]
+            for one, other in permutations(ends, 2):
+                found.append(
+                    ClassEnd(
+                        association=resolved.classname,
+                        cls=one.reference_class,
+                        role=one.name,
+                        other=other.reference_class,
+                        other_role=other.name,
+                    )
+                )
+        return tuple(found)
 
     def qualifiers_xml(self) -> tuple[str, ...]:
         """All qualifier declarations."""

@@ -42,7 +42,7 @@ NOTIFICATION_GROUP = 100_000
 EVENT_OBJECT_GROUP = 200_000
 SETTING = 1000
 """A Counter64, and what is based on it, may not be writable (RFC 2578, section 7.1.10). The setting of such a column
-is a column of its own, this much further on, in 32 bits; it has no instance while the value needs more."""
+is a column of its own, this much further on, in 32 bits."""
 
 INDEX_HIGH = 2**31 - 1
 LONGEST_NAME = 32
@@ -226,12 +226,14 @@ def _columns(model: Model, row: type[Row], field: Field, prefix: str, under: Oid
 
 
 def _setting(name: str, oid: Oid, field: Field, setter: type[Operation]) -> MibObject:
-    told = _object(f"{name}Set", oid, field, MaxAccess.READ_WRITE, setter)
-    return replace(
-        told, syntax="Unsigned32", syntax_module="SNMPv2-SMI", wire=Wire.UNSIGNED,
+    """A 64-bit gauge in 32 bits, to be set. Larger values are set by the operation itself."""
+    narrow = replace(
+        field.semantic, wire=Wire.UNSIGNED, syntax="Unsigned32", module="SNMPv2-SMI",
         low=setter.fields[setter.positions[field.name]].low or 0, high=2**32 - 1,
-        description=f"{_doc(setter)} Read, it is {told.name.removesuffix('Set')}, as long as that fits.",
     )  # fmt: skip
+    told = _object(f"{name}Set", oid, replace(field, semantic=narrow), MaxAccess.READ_WRITE, setter)
+    limit = f"Read, it is {short(name)}, or {narrow.high} where that is more."
+    return replace(told, description=f"{_doc(setter)} {limit}")
 
 
 def _action(model: Model, row: type[Row], prefix: str, under: Oid) -> MibObject | None:

@@ -69,8 +69,8 @@ TEXTS = (
         name="VirtmapUuid",
         hint="36a",
         syntax="OCTET STRING (SIZE (36))",
-        description="A UUID as RFC 4122 writes it, in lower case. It travels as text, because a display hint cannot ask for"
-        " leading zeros, and tools leave them out.",
+        description="A UUID as RFC 4122 writes it, in lower case. It travels as text, because a display hint"
+        " cannot ask for leading zeros, and tools leave them out.",
     ),
 )
 
@@ -130,6 +130,8 @@ def _root() -> str:
             module=ROOT_MODULE,
             generated=GENERATED,
             enterprise=mib.ENTERPRISE[-1],
+            root=mib.ROOT[-1],
+            agent=mib.AGENT[-1],
             arcs=[Arc(name=name, parent=parent, number=oid[-1]) for name, parent, oid in _ARCS],
             imports=_imports({"SNMPv2-SMI": {"MODULE-IDENTITY", "OBJECT-IDENTITY", "enterprises"}}),
             identity=_identity(ROOT_DESCRIPTION),

@@ -1,8 +1,8 @@
 """VIR_ERR_* to `agent.errors`, in one table.
 
 The number alone tells the kind of failure, except where a part of libvirt uses a general number for something
-particular: then the pair of number and origin (virErrorDomain) tells it. A number that we do not know, from a newer libvirt, is
-`Failed`, with libvirt's own text.
+particular: then the pair of number and origin (virErrorDomain) tells it. A number that we do not know, from a newer
+libvirt, is `Failed`, with libvirt's own text.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _KINDS: dict[Kind, dict[str, int]] = {
     Invalid: {
         "INVALID_DOMAIN": 7, "INVALID_ARG": 8, "OS_TYPE": 16, "NO_KERNEL": 17, "NO_ROOT": 18, "NO_NAME": 21,
         "NO_OS": 22, "XML_ERROR": 27, "DOM_EXIST": 28, "PARSE_FAILED": 32, "CONF_SYNTAX": 33, "XML_DETAIL": 35,
-        "INVALID_NETWORK": 36, "NETWORK_EXIST": 37, "INVALID_MAC": 44, "INVALID_STORAGE_POOL": 46, "INVALID_STORAGE_VOL": 47,
-        "INVALID_NODE_DEVICE": 52, "OPERATION_INVALID": 55, "INVALID_INTERFACE": 58, "MULTIPLE_INTERFACES": 59,
+        "INVALID_NETWORK": 36, "NETWORK_EXIST": 37, "INVALID_MAC": 44, "INVALID_STORAGE_POOL": 46,
+        "INVALID_STORAGE_VOL": 47, "INVALID_NODE_DEVICE": 52, "OPERATION_INVALID": 55, "INVALID_INTERFACE": 58, "MULTIPLE_INTERFACES": 59,
         "INVALID_NWFILTER": 61, "INVALID_SECRET": 65, "INVALID_DOMAIN_SNAPSHOT": 71, "INVALID_STREAM": 73,
         "STORAGE_POOL_BUILT": 76, "SNAPSHOT_REVERT_RISKY": 77, "MIGRATE_UNSAFE": 81, "OVERFLOW": 82,
         "STORAGE_VOL_EXIST": 90, "CPU_INCOMPATIBLE": 91, "XML_INVALID_SCHEMA": 92, "INVALID_NWFILTER_BINDING": 100,

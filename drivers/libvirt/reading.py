@@ -4,8 +4,8 @@ A batch of domains costs one call. What a hypervisor's bulk statistics lack (the
 and ESX give none) is asked for one by one. Definitions, which cost a call and a parse each, are kept by domain and read
 again when an event says so, when the domain starts or stops, or when a slow resync is due, each domain at its own time.
 
-A domain that another job has locked answers a no-wait reading with less: QEMU then leaves out what its monitor would have
-told, of which the resident set size is the one field that no running guest lacks.
+A domain that another job has locked answers a no-wait reading with less: QEMU then leaves out what its monitor would
+have told, of which the resident set size is the one field that no running guest lacks.
 """
 
 from __future__ import annotations

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.servers import Session, System, Unavailable, write_node
+from agent.model import Disk, Domain, Nic, Vcpu
+from drivers.libvirt import LibvirtDriver
+from tests.contract.subjects import Subject, connected, qemu_xml, test_driver_xml
+from tests.servers import PrivateLibvirt, Session, System, Unavailable, write_node
+
+ALL = frozenset((Domain, Vcpu, Disk, Nic))
 
 
 def _need(kind: type[Session | System]) -> Session | System:
@@ -40,4 +44,42 @@ def system_libvirtd() -> Iterator[System]:
 @pytest.fixture(scope="session")
 def thousand(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URI of a test-driver node of 1,000 domains."""
-    return write_node(Path(tmp_path_factory.mktemp("node")) / "node.xml", domains=1000)
+    return write_node(tmp_path_factory.mktemp("node") / "node.xml", domains=1000)
+
+
+def test_driver_subject(uri: str) -> Subject:
+    """libvirt's test driver: a hypervisor of its own kind, whose guests exist only in its memory."""
+    return Subject(
+        name="test", driver=LibvirtDriver("test", uri), definition=test_driver_xml, real=False, counts=ALL
+    )  # fmt: skip
+
+
+def qemu_subject(server: PrivateLibvirt) -> Subject:
+    """Real QEMU guests. A user-mode NIC has no end on the host that could be counted."""
+    images = qemu_xml(lambda name: str(server.image(name, size=16)))
+    driver = LibvirtDriver("qemu", server.uri)
+    return Subject(name="qemu", driver=driver, definition=images, real=True, counts=ALL - {Nic})
+
+
+SUBJECTS = ("test-default", "test-thousand", "test-rpc", "session", "system")
+
+
+@pytest.fixture(scope="session", params=SUBJECTS)
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """Each hypervisor in turn, connected."""
+    need = request.getfixturevalue
+    match request.param:
+        case "test-default":
+            made = test_driver_subject("test:///default")
+        case "test-thousand":
+            made = test_driver_subject(need("thousand"))
+        case "test-rpc":
+            made = test_driver_subject(need("session_libvirtd").test_uri())
+        case "session":
+            made = qemu_subject(need("session_libvirtd"))
+        case "system":
+            made = qemu_subject(need("system_libvirtd"))
+        case other:
+            raise AssertionError(other)
+    with connected(made):
+        yield made

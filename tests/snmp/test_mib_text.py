@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,17 @@ def test_every_object_and_its_values_are_described(compiled: Mapping[str, Any]) 
 def test_the_text_says_the_types_that_the_agent_sends(compiled: Mapping[str, Any]) -> None:
     said = {o.name: TAGS[_base(compiled, _read(compiled, o)["syntax"]["type"])] for o in _objects()}
     assert said == {o.name: o.wire for o in _objects()}
+
+
+def test_values_are_sent_with_the_tag_that_the_text_says() -> None:
+    samples = {int: 1, bool: True, datetime: datetime.now(UTC), str: "x"}
+    samples_by_name = {"Uuid": "00112233-4455-6677-8899-aabbccddeeff", "Mac": "52:54:00:00:00:01"}
+    for o in _objects():
+        if o.field is not None:
+            semantic = o.field.semantic
+            first = next(iter(o.field.enumeration), None) if o.field.enumeration else None
+            sample = first or samples_by_name.get(semantic.name) or samples[semantic.python]
+            assert (o.name, view.encoder(semantic)(sample)[0]) == (o.name, o.wire.value)
 
 
 def test_the_text_says_the_values_of_every_enumeration(compiled: Mapping[str, Any]) -> None:
