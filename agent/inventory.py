@@ -5,8 +5,9 @@ interval while anybody asks, single domains when an event or an operation says t
 domain) whose reading fails keeps its rows of before, with the reason in its `problem` column. When the connection breaks,
 all rows stay, marked stale, until they are forgotten; connecting is tried again with back-off.
 
-Values live in plain tuples of atoms, which the garbage collector leaves alone: at 10,000 domains its passes over row
-objects would hold up answers for longer than everything else together.
+Nobody holds up an answer for long, the interpreter least of all. Values live in plain tuples of atoms (enumerations as
+their numbers), which the garbage collector leaves alone: at 10,000 domains one of its passes over row objects would take
+a third of a second. For the same reason a snapshot that nobody needs any more is taken apart bit by bit, in a worker.
 """
 
 import asyncio
@@ -15,13 +16,15 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
 from agent.driver import Batch, Changed, Driver, Happened, Heard, Lost, Piece, Root
-from agent.errors import Busy, Unreachable, VirtmapError
+from agent.errors import Busy, Failed, Unreachable, VirtmapError
 from agent.model import MODEL, Domain, Host, Reading
 from agent.schema.declare import Index, Key, Role, Row
 from agent.workers import Workers
@@ -29,12 +32,18 @@ from agent.workers import Workers
 R = TypeVar("R", bound=Row)
 Values = tuple[Any, ...]
 Arc = tuple[int, ...]
-Ordered = tuple[tuple[Arc, Values], ...]
+Layers = tuple[tuple[Values, ...], ...]
+"""The rows of one root, by their place in DRIVEN."""
 
 log = logging.getLogger("virtmap.inventory")
 
 DRIVEN: tuple[type[Row], ...] = tuple(r for r in MODEL.rows if not r.internal)
 """Rows that drivers fill; a parent always stands before its children."""
+
+_PLACE = {row: i for i, row in enumerate(DRIVEN)}
+
+LINGER = 0.5
+"""Seconds after which a replaced snapshot is taken apart. Who still reads it loses nothing."""
 
 SETTLE = 0.05
 """Seconds that changes are collected before they are read: starting a domain raises a handful of events."""
@@ -63,6 +72,23 @@ class Pace:
     readers: int = 4
 
 
+def _key_getter(row: type[Row]) -> Callable[[Values], Key]:
+    places = [f.position for f in row.key_fields()]
+    if len(places) == 1:
+        only = places[0]
+        return lambda values: (values[only],)
+    return itemgetter(*places)
+
+
+_KEY = {row: _key_getter(row) for row in DRIVEN}
+"""How to get the key of a row from its values."""
+
+_TOP = {row: (row.root(), len(row.root().key_fields())) for row in DRIVEN}
+"""The root of a row, and how many of the row's key values name it."""
+
+_ENUMERATED = {row: tuple(f.position for f in row.fields if f.enumeration is not None) for row in MODEL.rows}
+
+
 class Table:
     """The rows of one table at one moment, in the order of their SNMP indexes.
 
@@ -72,12 +98,23 @@ class Table:
 
     __slots__ = ("_by_key", "indexes", "records", "row", "taken")
 
-    def __init__(self, row: type[Row], records: Sequence[Values], indexes: tuple[Arc, ...], taken: datetime) -> None:
+    def __init__(
+        self,
+        row: type[Row],
+        records: Sequence[Values],
+        indexes: tuple[Arc, ...],
+        taken: datetime,
+        before: "Table | None" = None,
+    ) -> None:
         self.row = row
         self.records = records
         self.indexes = indexes
         self.taken = taken
-        self._by_key: dict[Key, int] | None = None
+        self._by_key: dict[Key, int]
+        if before is not None and before.indexes is indexes:
+            self._by_key = before._by_key  # an arc belongs to its key for good: same arcs, same keys
+        else:
+            self._by_key = dict(zip(map(_key_getter(row), records), range(len(records)), strict=True))
 
     def __len__(self) -> int:
         return len(self.records)
@@ -88,9 +125,6 @@ class Table:
 
     def find(self, key: Key) -> int | None:
         """The position of the row with this key (the parent's part first), or None."""
-        if self._by_key is None:
-            places = [f.position for f in self.row.key_fields()]
-            self._by_key = {tuple(r[p] for p in places): i for i, r in enumerate(self.records)}
         return self._by_key.get(key)
 
     def get(self, key: Key) -> Row | None:
@@ -125,12 +159,18 @@ class Snapshot:
 
 @dataclass(slots=True)
 class _Known:
-    """What was last read of one root. `began` is when that reading began, to tell which of two readings is newer."""
+    """What was last read of one root. `began` is when that reading began, to tell which of two readings is newer.
+
+    `keys` are the keys of the rows in the order they were read in, `order` how to put each layer into the order of its
+    arcs (None: it is), `arcs` the index arcs in that order. They are made when the keys change.
+    """
 
     began: float
-    rows: dict[type[Row], list[Values]]
+    rows: Layers
     failed: bool = False
-    ordered: dict[type[Row], Ordered] = field(default_factory=dict)
+    keys: tuple[tuple[Key, ...], ...] = ()
+    order: tuple[tuple[int, ...] | None, ...] = ()
+    arcs: tuple[tuple[Arc, ...], ...] = ()
 
 
 @dataclass(slots=True)
@@ -139,7 +179,7 @@ class _Read:
 
     began: float
     roots: frozenset[Root]
-    rows: dict[Root, dict[type[Row], list[Values]]]
+    rows: dict[Root, Layers]
     failed: Mapping[Root, VirtmapError]
 
 
@@ -150,30 +190,48 @@ def root_of(row: type[Row], key: Key) -> Root:
 
 
 def _grouped(batch: Batch, roots: frozenset[Root], began: float) -> _Read:
-    rows: dict[Root, dict[type[Row], list[Values]]] = {}
-    plans: dict[type[Row], tuple[type[Row], int, int]] = {}
+    rows: dict[Root, tuple[list[Values], ...]] = {}
     for row in batch.rows:
         kind = type(row)
-        if kind not in plans:
-            first = kind.key_fields()
-            plans[kind] = (kind.root(), first[0].position, len(kind.root().key_fields()))
-        top, at, count = plans[kind]
-        key = (row.values[at],) if count == 1 else row.key[:count]
-        rows.setdefault((top, key), {}).setdefault(kind, []).append(row.values)
-    return _Read(began=began, roots=roots, rows=rows, failed=batch.failed)
+        top, width = _TOP[kind]
+        values = _atoms(kind, row.values)
+        root = (top, _KEY[kind](values)[:width])
+        layers = rows.get(root)
+        if layers is None:
+            layers = rows[root] = tuple([] for _ in DRIVEN)
+        layers[_PLACE[kind]].append(values)
+    made = {root: tuple(map(tuple, layers)) for root, layers in rows.items()}
+    return _Read(began=began, roots=roots, rows=made, failed=batch.failed)
+
+
+def _atoms(row: type[Row], values: Values) -> Values:
+    """The values with numbers in place of members of enumerations, which the garbage collector would have to visit."""
+    atoms = list(values)
+    for place in _ENUMERATED[row]:
+        if atoms[place] is not None:
+            atoms[place] = int(atoms[place])
+    return tuple(atoms)
 
 
 class Inventory:
     """The snapshots of one hypervisor connection. Made, started and asked in the event loop's thread."""
 
     def __init__(
-        self, driver: Driver, indexes: Indexes, *, pace: Pace | None = None, workers: Workers | None = None
+        self,
+        driver: Driver,
+        indexes: Indexes,
+        *,
+        pace: Pace | None = None,
+        workers: Workers | None = None,
+        undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.driver = driver
         self.name = driver.name
         self.pace = pace or Pace()
         self.workers = workers or Workers(self.pace.readers + 4, f"virtmap-{driver.name}")
+        self._builder = Workers(2, f"virtmap-{driver.name}-build")  # of its own: calls that hang must not stop it
         self._indexes = indexes
+        self._undisturbed = undisturbed
         self._known: dict[Root, _Known] = {}
         self._changed: set[Root] = set()
         self._wake = asyncio.Event()
@@ -188,6 +246,8 @@ class Inventory:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: list[Callable[[Happened], None]] = []
         self._preparers: list[Callable[[Table], None]] = []
+        self._publishers: list[Callable[[], None]] = []
+        self._lingering: set[asyncio.Task[None]] = set()
         self._refreshed: asyncio.Condition = asyncio.Condition()
         now = datetime.now(UTC)
         empty = {row: Table(row, (), (), now) for row in MODEL.rows}
@@ -215,6 +275,15 @@ class Inventory:
         """Call `prepare`, in the thread that builds snapshots, with each table before it is published."""
         self._preparers.append(prepare)
 
+    def on_publish(self, published: Callable[[], None]) -> None:
+        """Call `published`, in the loop's thread, right after each new snapshot."""
+        self._publishers.append(published)
+
+    def look_again(self, root: Root) -> None:
+        """This root may have changed: read it soon."""
+        self._changed.add(root)
+        self._wake.set()
+
     def set_rows(self, row: type[Row], rows: Sequence[Row]) -> None:
         """Publish the rows of an internal table, all at once, in the order of their keys."""
         table = _internal(row, rows)
@@ -237,7 +306,11 @@ class Inventory:
             await self.workers.run(self.driver.close, limit=1.0, what=f"{self.name}: close")
         except VirtmapError as error:
             log.warning("%s", error)
+        for task in self._lingering:
+            task.cancel()
+        await asyncio.gather(*self._lingering, return_exceptions=True)
         self.workers.close()
+        self._builder.close()
 
     async def wait_refreshed(self, number: int = 0) -> Snapshot:
         """The first snapshot newer than `number` that was read while connected."""
@@ -247,6 +320,10 @@ class Inventory:
 
     async def refresh(self, only: Sequence[Root] | None = None) -> None:
         """Read everything, or only these roots, and publish. A failure is noted in the snapshot, and raised."""
+        with self._undisturbed():
+            await self._refresh(only)
+
+    async def _refresh(self, only: Sequence[Root] | None) -> None:
         began = time.monotonic()
         limit = self.pace.call_limit
         try:
@@ -286,6 +363,10 @@ class Inventory:
                     raise
                 except VirtmapError as error:
                     return _Read(began=began, roots=piece.roots, rows={}, failed=dict.fromkeys(piece.roots, error))
+                except Exception:
+                    log.exception("%s: a fault of the driver", self.name)
+                    fault = Failed(f"{self.name}: a fault of the agent; its log tells more")
+                    return _Read(began=began, roots=piece.roots, rows={}, failed=dict.fromkeys(piece.roots, fault))
 
         tasks = [asyncio.ensure_future(one(piece)) for piece in pieces]
         try:
@@ -295,18 +376,44 @@ class Inventory:
                 task.cancel()
 
     async def _publish(self, reads: Sequence[_Read], began: float | None, gone: frozenset[Root] = frozenset()) -> None:
+        """Take over what was read, and show it. Goes on when its caller is cancelled: two builds at once would collide."""
+        task = asyncio.create_task(self._published(reads, began, gone))
+        self._lingering.add(task)
+        task.add_done_callback(self._let_linger)
+        await asyncio.shield(task)
+
+    def _let_linger(self, task: asyncio.Task[None]) -> None:
+        self._lingering.discard(task)
+        if not task.cancelled():
+            task.exception()  # told to whoever waited for it
+
+    async def _published(self, reads: Sequence[_Read], began: float | None, gone: frozenset[Root]) -> None:
         async with self._publishing:
             host = self._host_changes()
             build = partial(self._build, reads, gone, began, host, self.snapshot)
             # Our own work, on nothing that can hang; the limit is only there so that no wait is without one.
-            tables = await self.workers.run(build, limit=60.0, what=f"{self.name}: build the snapshot")
+            tables = await self._builder.run(build, limit=60.0, what=f"{self.name}: build the snapshot")
             tables.append(self._reading(tables))
+            self._discard(self.snapshot)
             self.snapshot = self.snapshot.with_tables(tables, self.snapshot.number + 1)
+            for published in self._publishers:
+                published()
         async with self._refreshed:
             self._refreshed.notify_all()
 
+    def _discard(self, snapshot: Snapshot) -> None:
+        """Hold the records of a snapshot for a moment, so that they are freed by degrees and not where it is let go."""
+        task = asyncio.create_task(self._let_go([list(snapshot.table(row).records) for row in DRIVEN]))
+        self._lingering.add(task)
+        task.add_done_callback(self._let_linger)
+
+    async def _let_go(self, held: list[list[Values]]) -> None:
+        await asyncio.sleep(LINGER)
+        await self._builder.run(partial(_crumble, held), limit=60.0, what=f"{self.name}: let a snapshot go")
+
     def _host_changes(self) -> dict[str, Any]:
-        return {} if self._connected else {"connected": False, "problem": self._problem}
+        problem = {"problem": self._problem} if self._problem else {}
+        return {"connected": self._connected, **problem}
 
     def _build(
         self, reads: Sequence[_Read], gone: frozenset[Root], began: float | None, host: dict[str, Any], before: Snapshot
@@ -329,14 +436,18 @@ class Inventory:
     def _take(self, read: _Read) -> None:
         for root, rows in read.rows.items():
             known = self._known.get(root)
-            if known is None or known.began <= read.began:
-                self._known[root] = _Known(began=read.began, rows=rows, ordered=known.ordered if known else {})
+            if known is None:
+                self._known[root] = _Known(began=read.began, rows=rows)
+            elif known.began <= read.began:
+                known.began, known.rows, known.failed = read.began, rows, False
         for root in read.roots:
             known = self._known.get(root)
             if root in read.failed:
                 if known is None:
-                    known = self._known[root] = _Known(began=read.began, rows={root[0]: [_bare(root, self.name)]})
-                known.failed = True
+                    known = self._known[root] = _Known(began=read.began, rows=_only(root[0], _bare(root, self.name)))
+                elif known.began > read.began:
+                    continue  # it was read since
+                known.began, known.failed = read.began, True
                 _mark(known, root[0], problem=str(read.failed[root]))
             elif root not in read.rows and known is not None and known.began <= read.began and root[0] is not Host:
                 del self._known[root]
@@ -346,7 +457,7 @@ class Inventory:
         known = self._known.get(root)
         if known is None:
             first = Host(hypervisor=self.name, uri=self.driver.uri, connected=False, problem=self._problem)
-            known = self._known[root] = _Known(began=0.0, rows={Host: [first.values]})
+            known = self._known[root] = _Known(began=0.0, rows=_only(Host, first.values))
         _mark(known, Host, **dict(changes))
 
     # --- laying out
@@ -356,57 +467,77 @@ class Inventory:
         roots: dict[type[Row], list[Root]] = defaultdict(list)
         for root in self._known:
             roots[root[0]].append(root)
-        laid: dict[type[Row], tuple[list[Arc], list[Values]]] = {row: ([], []) for row in DRIVEN}
+        laid: list[tuple[list[Arc], list[Values]]] = [([], []) for _ in DRIVEN]
         for top, found in roots.items():
             arcs_of_roots = sorted(self._root_arcs(top, found))
             self._allocate_children(top, arcs_of_roots)
             for arc, root in arcs_of_roots:
-                for row, ordered in self._arrange(self._known[root], arc).items():
-                    arcs, values = laid[row]
-                    for a, v in ordered:
-                        arcs.append(a)
-                        values.append(v)
-        return [_table(row, arcs, values, now, before) for row, (arcs, values) in laid.items()]
+                try:
+                    arranged = self._arrange(self._known[root], arc)
+                except VirtmapError as error:
+                    log.error("%s: %s is left out: %s", self.name, root[1], error)
+                    continue
+                for (arcs, records), its_arcs, its_rows in zip(laid, *arranged, strict=True):
+                    if its_arcs:
+                        arcs.extend(its_arcs)
+                        records.extend(its_rows)
+        return [_table(row, arcs, records, now, before) for row, (arcs, records) in zip(DRIVEN, laid, strict=True)]
 
     def _root_arcs(self, top: type[Row], roots: Sequence[Root]) -> list[tuple[Arc, Root]]:
         if top.index is Index.SCALAR:
             return [((0,), root) for root in roots]
-        numbers = self._indexes.allocate(self.name, top.table, (), [_text(root[1]) for root in roots])
+        try:
+            numbers = self._indexes.allocate(self.name, top.table, (), [_text(root[1]) for root in roots])
+        except VirtmapError as error:  # a full disk, say: what is new has to wait, what has its arc goes on
+            log.error("%s: new rows are left out: %s", self.name, error)
+            roots = [root for root in roots if any(self._known[root].arcs)]
+            numbers = [self._known[root].arcs[_PLACE[top]][0][0] for root in roots]
         return [((n,), root) for n, root in zip(numbers, roots, strict=True)]
 
     def _allocate_children(self, top: type[Row], roots: Sequence[tuple[Arc, Root]]) -> None:
-        """Give the children of roots that are new their arcs in one go: each commit on its own would wait for the disk."""
+        """Give the children of new roots their arcs in one go: each commit on its own would wait for the disk."""
+        new = [(arc, self._known[root]) for arc, root in roots if not self._known[root].arcs]
+        width = len(top.key_fields())
         for row in DRIVEN:
-            if row.parent_row is not top or row.index is not Index.ALLOCATED:
-                continue
-            width = len(top.key_fields())
-            new = [(arc, self._known[root].rows[row]) for arc, root in roots
-                   if not self._known[root].ordered and row in self._known[root].rows]  # fmt: skip
-            if new:
-                wanted = [(arc, [_text(_key(row, v)[width:]) for v in records]) for arc, records in new]
-                self._indexes.allocate_many(self.name, row.table, wanted)
+            if new and row.parent_row is top and row.index is Index.ALLOCATED:
+                place, key = _PLACE[row], _KEY[row]
+                wanted = [(arc, [_text(key(v)[width:]) for v in known.rows[place]]) for arc, known in new]
+                with suppress(VirtmapError):  # each will be asked for again, and told of, on its own
+                    self._indexes.allocate_many(self.name, row.table, wanted)
 
-    def _arrange(self, known: _Known, arc: Arc) -> dict[type[Row], Ordered]:
-        """The rows of one root with their arcs, in order; the arcs are those of before while the keys are the same."""
-        arcs: dict[type[Row], dict[Key, Arc]] = {}
-        ordered: dict[type[Row], Ordered] = {}
-        for row in DRIVEN:
-            records = known.rows.get(row)
-            if not records:
-                continue
-            old = known.ordered.get(row)
-            if old and len(old) == len(records) and old[0][0][0] == arc[0] and _same_keys(row, old, records):
-                ordered[row] = tuple((o[0], r) for o, r in zip(old, records, strict=True))
-                if any(r.parent_row is row for r in DRIVEN):
-                    arcs[row] = {_key(row, v): a for a, v in ordered[row]}
-                continue
-            keys = [_key(row, v) for v in records]
-            made = [arc] * len(keys) if row.parent_row is None else self._child_arcs(row, keys, arcs[row.parent_row])
-            arcs[row] = dict(zip(keys, made, strict=True))
-            ordered[row] = tuple(sorted(zip(made, records, strict=True), key=lambda pair: pair[0]))
-            known.rows[row] = [v for _, v in ordered[row]]
-        known.ordered = ordered
-        return ordered
+    def _arrange(self, known: _Known, arc: Arc) -> tuple[tuple[tuple[Arc, ...], ...], Layers]:
+        """The arcs and the rows of one root, each layer in the order of its arcs."""
+        keys = tuple(
+            [
+                tuple(map(key, records)) if records else ()
+                for key, records in zip(_KEY.values(), known.rows, strict=True)
+            ]
+        )
+        if keys != known.keys or not known.arcs:
+            known.rows, keys = _sound(known.rows, keys)
+            known.keys = keys
+            known.arcs, known.order = self._arcs(keys, arc)
+        if any(known.order):
+            return known.arcs, tuple(
+                tuple(map(records.__getitem__, order)) if order else records
+                for records, order in zip(known.rows, known.order, strict=True)
+            )
+        return known.arcs, known.rows
+
+    def _arcs(
+        self, keys: Sequence[Sequence[Key]], arc: Arc
+    ) -> tuple[tuple[tuple[Arc, ...], ...], tuple[tuple[int, ...] | None, ...]]:
+        """Arcs for the rows with these keys, layer by layer, in their order, and how to get to that order."""
+        given: dict[type[Row], dict[Key, Arc]] = {}
+        arcs: list[tuple[Arc, ...]] = []
+        orders: list[tuple[int, ...] | None] = []
+        for row, own in zip(DRIVEN, keys, strict=True):
+            made = [arc] * len(own) if row.parent_row is None else self._child_arcs(row, own, given[row.parent_row])
+            given[row] = dict(zip(own, made, strict=True))
+            order = tuple(sorted(range(len(made)), key=made.__getitem__))
+            arcs.append(tuple(made[i] for i in order))
+            orders.append(None if order == tuple(range(len(made))) else order)
+        return tuple(arcs), tuple(orders)
 
     def _child_arcs(self, row: type[Row], keys: Sequence[Key], parents: Mapping[Key, Arc]) -> list[Arc]:
         width = sum(f.role is Role.PARENT for f in row.fields)
@@ -483,17 +614,18 @@ class Inventory:
                 if str(error) != self._problem:
                     log.warning("%s: cannot connect: %s", self.name, error)
                 self._problem = str(error)
-                self._forget()
-                await self._publish((), None)
+                await self._publish((), time.monotonic(), self._forgotten())
                 await asyncio.sleep(wait * random.uniform(0.8, 1.2))
                 wait = min(wait * 2, self.pace.last_retry)
             else:
                 log.info("%s: connected to %s", self.name, self.driver.uri)
                 self._connected, self._lost_at, self._problem = True, None, ""
 
-    def _forget(self) -> None:
-        if self._lost_at is not None and time.monotonic() - self._lost_at > self.pace.forget_after:
-            self._known = {root: known for root, known in self._known.items() if root[0] is Host}
+    def _forgotten(self) -> frozenset[Root]:
+        """What is not shown any longer: everything, once the connection has been lost for long."""
+        if self._lost_at is None or time.monotonic() - self._lost_at <= self.pace.forget_after:
+            return frozenset()
+        return frozenset(self._known)
 
     async def _follow(self) -> None:
         """Refresh at the pace, and what changed at once, until the connection breaks."""
@@ -516,6 +648,8 @@ class Inventory:
                 except Busy as error:
                     log.warning("%s: %s", self.name, error)
             self._wake.clear()
+            if idle:
+                self._changed.clear()  # everything is read again when somebody asks
             if not self._connected or (self._changed and not idle):
                 continue
             await self._sleep(3600.0 if idle else max(0.0, due - time.monotonic()))
@@ -530,21 +664,34 @@ class Inventory:
             return
 
 
-def _key(row: type[Row], values: Values) -> Key:
-    return tuple(values[f.position] for f in row.key_fields())
+def _sound(layers: Layers, keys: tuple[tuple[Key, ...], ...]) -> tuple[Layers, tuple[tuple[Key, ...], ...]]:
+    """The rows without those that have the key of another one, or no parent: an OID is for one row only."""
+    kept_rows: list[tuple[Values, ...]] = []
+    kept_keys: list[tuple[Key, ...]] = []
+    for row, records, own in zip(DRIVEN, layers, keys, strict=True):
+        above = None if row.parent_row is None else frozenset(kept_keys[_PLACE[row.parent_row]])
+        width = sum(f.role is Role.PARENT for f in row.fields)
+        kept = {k: v for k, v in zip(own, records, strict=True) if above is None or k[:width] in above}
+        if len(kept) != len(own):
+            log.warning("%s: %d rows stand twice or alone, such as %s", row.__name__, len(own) - len(kept), own[-1])
+        kept_rows.append(tuple(kept.values()))
+        kept_keys.append(tuple(kept))
+    return tuple(kept_rows), tuple(kept_keys)
+
+
+def _crumble(held: list[list[Values]]) -> None:
+    for records in held:
+        while records:
+            del records[-64:]
+
+
+def _only(row: type[Row], values: Values) -> Layers:
+    """The layers of a root of which only its own row is known."""
+    return tuple((_atoms(row, values),) if r is row else () for r in DRIVEN)
 
 
 def _text(key: Key) -> str:
     return "\x1f".join(map(str, key))
-
-
-def _same_keys(row: type[Row], old: Ordered, records: Sequence[Values]) -> bool:
-    for f in row.key_fields():
-        at = f.position
-        for (_, before), now in zip(old, records, strict=True):
-            if before[at] != now[at]:
-                return False
-    return True
 
 
 def _bare(root: Root, hypervisor: str) -> Values:
@@ -559,14 +706,16 @@ def _mark(known: _Known, row: type[Row], **changes: Any) -> None:
     """Change columns of the root's own row, those that it has."""
     changes = {k: v for k, v in changes.items() if k in row.positions}
     if changes:
-        known.rows[row] = [row.of_values(v).replace(**changes).values for v in known.rows[row]]
+        marked = tuple(_atoms(row, row.of_values(v).replace(**changes).values) for v in known.rows[_PLACE[row]])
+        known.rows = tuple(marked if r is row else layer for r, layer in zip(DRIVEN, known.rows, strict=True))
 
 
 def _table(row: type[Row], arcs: list[Arc], values: list[Values], now: datetime, before: Snapshot) -> Table:
     indexes = tuple(arcs)
     old = before.table(row).indexes
-    return Table(row, values, old if old == indexes else indexes, now)
+    return Table(row, values, old if old == indexes else indexes, now, before.table(row))
 
 
 def _internal(row: type[Row], rows: Sequence[Row]) -> Table:
-    return Table(row, [r.values for r in rows], tuple((r.key[-1],) for r in rows), datetime.now(UTC))
+    records = [_atoms(row, r.values) for r in rows]
+    return Table(row, records, tuple((r.key[-1],) for r in rows), datetime.now(UTC))

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -21,6 +20,7 @@ from agent.model import Job
 from agent.model.job import JobState
 from agent.schema.declare import Index, Key, Operation
 from agent.schema.types import canonical, fits
+from agent.workers import NoAnswer, Workers
 
 log = logging.getLogger("virtmap.operations")
 audit_log = logging.getLogger("virtmap.audit")
@@ -72,7 +72,9 @@ class Operations:
         self._limit = limit
         self._at_once = at_once
         self._number = 0
-        self._running: dict[int, Job] = {}
+        self._running: dict[str, dict[int, Job]] = {name: {} for name in inventories}
+        self._workers = {name: Workers(at_once, f"virtmap-{name}-operation") for name in inventories}
+        self._clerk = Workers(1, "virtmap-audit")
         self._ended: dict[str, deque[Job]] = {name: deque(maxlen=KEPT_JOBS) for name in inventories}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -83,7 +85,7 @@ class Operations:
         row = self._inventories[hypervisor].snapshot.table(operation.on).get(key)
         if row is None:
             return None
-        now = row.values[row.positions[operation.allowed.column]]
+        now = getattr(row, operation.allowed.column)
         if now is None or now in operation.allowed.values:
             return None
         return f"{self.describe(hypervisor, operation, key)}: cannot {operation.__name__}: it is {canonical(now)}"
@@ -114,8 +116,8 @@ class Operations:
             known = inventory.snapshot.table(kind.on)
             if kind.on.index is not Index.SCALAR and known.find(key) is None:
                 raise NotFound(f"{target}: there is no such {kind.on.__name__.lower()}")
-            if len(self._running) >= self._at_once:
-                raise Busy(f"{target}: {len(self._running)} operations are running already")
+            if (running := sum(map(len, self._running.values()))) >= self._at_once:
+                raise Busy(f"{target}: {running} operations are running already")
         except VirtmapError as error:
             await self._audit(principal, hypervisor, kind.__name__, target, f"refused: {error}")
             raise
@@ -134,6 +136,10 @@ class Operations:
             await asyncio.wait(self._tasks, timeout=limit)
         for task in self._tasks:
             task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=limit)
+        for workers in (*self._workers.values(), self._clerk):
+            workers.close()
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -148,11 +154,14 @@ class Operations:
         limit = 24 * 3600.0 if kind.job else self._limit
         state, text = JobState.COMPLETED, ""
         try:
-            values = await inventory.workers.run(
+            values = await self._workers[inventory.name].run(
                 partial(inventory.driver.perform, operation, key), limit=limit, what=what
             )
-        except Busy as error:
-            state, text = (JobState.ABANDONED if "no answer" in str(error) else JobState.FAILED), str(error)
+        except NoAnswer as error:
+            state, text = JobState.ABANDONED, str(error)
+            raise
+        except asyncio.CancelledError:
+            state, text = JobState.ABANDONED, "the agent stopped before it ended"
             raise
         except VirtmapError as error:
             state, text = JobState.FAILED, str(error)
@@ -161,14 +170,17 @@ class Operations:
             log.exception("%s: a fault of the driver", what)
             state, text = JobState.FAILED, "a fault of the agent; its log tells more"
             raise Failed(f"{what}: {text}") from error
-        finally:
+        else:
             await self._reread(inventory, kind, key)
+        finally:
+            if text:  # it may have done a part of it; but nobody waits for a reading to be told of the failure
+                inventory.look_again(root_of(kind.on, key))
             self._end(inventory, job, state, text)
             await self._audit(principal, inventory.name, kind.__name__, target, text or "done")
         return values
 
     async def _reread(self, inventory: Inventory, kind: type[Operation], key: Key) -> None:
-        root = root_of(kind.on, key or (inventory.name,))
+        root = root_of(kind.on, key)
         try:
             async with asyncio.timeout(REREAD_LIMIT):
                 await inventory.refresh([root])
@@ -178,7 +190,7 @@ class Operations:
     def _begin(self, principal: Principal, hypervisor: str, operation: str, target: str) -> int:
         self._number += 1
         now = datetime.now(UTC)
-        self._running[self._number] = Job(
+        self._running[hypervisor][self._number] = Job(
             number=self._number, operation=operation, target=target, principal=principal.name, state=JobState.RUNNING,
             submitted=now, finished=now, error="",
         )  # fmt: skip
@@ -186,12 +198,12 @@ class Operations:
         return self._number
 
     def _end(self, inventory: Inventory, job: int, state: JobState, error: str) -> None:
-        done = self._running.pop(job).replace(state=state, finished=datetime.now(UTC), error=error)
+        done = self._running[inventory.name].pop(job).replace(state=state, finished=datetime.now(UTC), error=error)
         self._ended[inventory.name].append(done)
         self._show(inventory)
 
     def _show(self, inventory: Inventory) -> None:
-        jobs: Sequence[Job] = (*self._ended[inventory.name], *self._running.values())
+        jobs: Sequence[Job] = (*self._ended[inventory.name], *self._running[inventory.name].values())
         inventory.set_rows(Job, sorted(jobs, key=lambda j: j.key))
 
     async def _audit(self, principal: Principal, hypervisor: str, operation: str, target: str, result: str) -> None:
@@ -203,5 +215,7 @@ class Operations:
             self._trail.audit, principal=principal.name, front_end=principal.front_end, operation=operation,
             hypervisor=hypervisor, target=target, result=result,
         )  # fmt: skip
-        with suppress(Busy):  # the line above is out; a disk that hangs must not hold up the answer
-            await self._inventories[hypervisor].workers.run(note, limit=5.0, what="write the audit trail")
+        try:
+            await self._clerk.run(note, limit=5.0, what="write the audit trail")
+        except VirtmapError as error:  # the line above is out; a disk that hangs or is full must not change the answer
+            log.error("%s", error)

@@ -3,7 +3,7 @@
 An index arc is a promise (RFC 7666 wants it, and graphs at the manager hang on it): a key keeps its arc for ever, and
 an arc is never given to another key, not even after its key was forgotten. The highest arc ever given is therefore kept
 apart from the arcs themselves. Every commit is on the disk when the call returns, so that a power cut breaks no
-promise; allocate for many parents at once with `allocate_many`, or inside `batch`, which commit once.
+promise; allocate for many parents at once with `allocate_many`, which commits once.
 
 Everything here may be called from any thread. Arcs are cached in memory, a whole table of a hypervisor at a time.
 """
@@ -12,7 +12,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,16 +68,6 @@ class _Siblings:
     highest: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Given:
-    """Arcs that were newly given below one parent, and the highest of all there."""
-
-    hypervisor: str
-    table: int
-    parent: Parent
-    siblings: _Siblings
-
-
 def _text(parent: Parent) -> str:
     return ".".join(map(str, parent))
 
@@ -90,7 +80,6 @@ class State:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self._mutex = threading.Lock()
-        self._batch = threading.local()
         self._tables: dict[tuple[str, int], dict[Parent, _Siblings]] = {}
         self._lock_file: int | None = None
         self._db: sqlite3.Connection | None = None
@@ -217,7 +206,7 @@ class State:
         return tabled
 
     def _allocate(self, hypervisor: str, table: int, wanted: Sequence[tuple[Parent, Sequence[str]]]) -> list[list[int]]:
-        """The slow way of `allocate`: some keys are new. Outside a batch the cache changes after the commit."""
+        """The slow way of `allocate`: some keys are new. The cache changes only after the commit."""
         known = self._table(hypervisor, table)
         fresh: dict[Parent, _Siblings] = {}
         for parent, keys in wanted:
@@ -229,47 +218,25 @@ class State:
                     now.arcs[key] = now.highest
             if now.highest > HIGHEST:
                 raise Failed(f"{hypervisor}: table {table} has used up its {HIGHEST} indexes")
-        pending: list[_Given] | None = getattr(self._batch, "given", None)
-        given = [_Given(hypervisor=hypervisor, table=table, parent=p, siblings=s) for p, s in fresh.items() if s.arcs]
-        if pending is None:
-            self._write(given)
-        else:
-            pending.extend(given)
+        self._write(hypervisor, table, {parent: siblings for parent, siblings in fresh.items() if siblings.arcs})
         for parent, siblings in fresh.items():
             before = known.setdefault(parent, _Siblings(arcs={}))
             before.arcs.update(siblings.arcs)
             before.highest = siblings.highest
         return [[known[parent].arcs[key] for key in keys] for parent, keys in wanted]
 
-    def _write(self, given: Sequence[_Given]) -> None:
+    def _write(self, hypervisor: str, table: int, given: Mapping[Parent, _Siblings]) -> None:
         if not given:
             return
         with self._writing() as db:
             db.executemany(
                 "insert into arc values (?, ?, ?, ?, ?)",
-                ((g.hypervisor, g.table, _text(g.parent), k, arc) for g in given for k, arc in g.siblings.arcs.items()),
+                ((hypervisor, table, _text(p), k, arc) for p, s in given.items() for k, arc in s.arcs.items()),
             )
             db.executemany(
                 "insert into highest values (?, ?, ?, ?) on conflict do update set arc = excluded.arc",
-                ((g.hypervisor, g.table, _text(g.parent), g.siblings.highest) for g in given),
+                ((hypervisor, table, _text(p), s.highest) for p, s in given.items()),
             )
-
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        """What this thread allocates inside is committed once, at the end; publish no arc before that."""
-        pending: list[_Given] = []
-        self._batch.given = pending
-        try:
-            yield
-        finally:
-            self._batch.given = None
-            with self._mutex:
-                try:
-                    self._write(pending)
-                except Failed:
-                    for g in pending:  # what is not in the file is no promise: read the tables anew
-                        self._tables.pop((g.hypervisor, g.table), None)
-                    raise
 
     def forget(self, hypervisor: str, table: int, parent: Parent, keys: Sequence[str]) -> None:
         """Drop these keys; should one come back, it gets a new arc. Their old arcs are given to nothing else."""

@@ -1,7 +1,7 @@
 """Worker threads for calls that block, and may hang for ever: nobody waits longer than the limit, not even at exit.
 
-Threads are daemons and counted. A call that passes its limit is abandoned: its caller gets Busy, its thread no longer
-counts among the working ones, and when the call does return, its result is dropped and the thread works on.
+Threads are daemons and counted. A call that passes its limit, or whose caller is cancelled, is abandoned: its thread no
+longer counts among the working ones, and when the call does return, its result is dropped and the thread works on.
 """
 
 import asyncio
@@ -15,16 +15,21 @@ from agent.errors import Busy
 T = TypeVar("T")
 
 
+class NoAnswer(Busy):
+    """The call was begun, or stood in line, and its limit passed: it may or may not still be done."""
+
+
 class _Call:
     """One call on its way: what to do, and where to leave the outcome."""
 
-    __slots__ = ("abandoned", "do", "future", "loop", "started")
+    __slots__ = ("abandoned", "do", "ended", "future", "loop", "started")
 
     def __init__(self, do: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.do = do
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
         self.started = False
+        self.ended = False
         self.abandoned = False
 
 
@@ -47,14 +52,20 @@ class Workers:
         return self._hanging
 
     async def run(self, do: Callable[[], T], *, limit: float, what: str) -> T:
-        """The result of `do()`, from a thread. Busy when `limit` seconds pass first, naming `what` was asked."""
+        """The result of `do()`, from a thread. NoAnswer when `limit` seconds pass first, naming `what` was asked.
+
+        Busy at once when too many earlier calls hang.
+        """
         call = _Call(do, asyncio.get_running_loop())
         self._submit(call, what)
-        done, _ = await asyncio.wait([call.future], timeout=limit)
-        if not done:
+        try:
+            done, _ = await asyncio.wait([call.future], timeout=limit)
+        except asyncio.CancelledError:
             self._abandon(call)
-            raise Busy(f"{what}: no answer from the hypervisor within {limit:g} s")
-        result: T = call.future.result()
+            raise
+        if not done and self._abandon(call):
+            raise NoAnswer(f"{what}: no answer within {limit:g} s")
+        result: T = await call.future  # it has ended: its outcome is here, or on its way
         return result
 
     def close(self) -> None:
@@ -66,54 +77,69 @@ class Workers:
     def _submit(self, call: _Call, what: str) -> None:
         with self._lock:
             if self._hanging >= self._size * 4:
-                raise Busy(f"{what}: {self._hanging} earlier calls to the hypervisor still hang")
+                raise Busy(f"{what}: {self._hanging} earlier calls still hang")
             self._waiting.append(call)
             if self._idle >= len(self._waiting):
                 self._lock.notify()
             elif self._threads - self._hanging < self._size:
-                self._threads += 1
-                threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+                self._begin()
 
-    def _abandon(self, call: _Call) -> None:
+    def _begin(self) -> None:
+        self._threads += 1
+        threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+
+    def _abandon(self, call: _Call) -> bool:
+        """Whether the call was still going on, or waiting; it is nobody's then."""
         with self._lock:
+            if call.ended:
+                return False
             call.abandoned = True
             if not call.started:
                 self._waiting.remove(call)
-                return
+                return True
             self._hanging += 1
             if self._waiting:  # somebody waited for this thread; another one takes its place
-                self._threads += 1
-                threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+                self._begin()
+            return True
 
     def _next(self) -> _Call | None:
         with self._lock:
-            while not self._waiting:
-                if self._closed or self._threads - self._hanging > self._size:
+            while True:
+                if self._threads - self._hanging > self._size:  # it hung, and another one took its place
+                    self._threads -= 1
+                    return None
+                if self._waiting:
+                    call = self._waiting.popleft()
+                    call.started = True
+                    return call
+                if self._closed:
                     self._threads -= 1
                     return None
                 self._idle += 1
                 self._lock.wait()
                 self._idle -= 1
-            call = self._waiting.popleft()
-            call.started = True
-            return call
 
     def _work(self) -> None:
         while (call := self._next()) is not None:
-            result: Any = None
-            error: BaseException | None = None
-            try:
-                result = call.do()
-            except BaseException as raised:  # noqa: BLE001 - it is handed to whoever asked, unless nobody waits any more
-                error = raised
-            with self._lock:
-                if call.abandoned:
-                    self._hanging -= 1
-                    continue
-            try:
-                call.loop.call_soon_threadsafe(_settle, call.future, result, error)
-            except RuntimeError:  # the loop was closed meanwhile: the process is ending
+            self._carry_out(call)
+            del call  # an idle thread must not keep what its last call worked on, a whole snapshot maybe
+
+    def _carry_out(self, call: _Call) -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = call.do()
+        except BaseException as raised:  # noqa: BLE001 - it is handed to whoever asked, unless nobody waits any more
+            error = raised
+        with self._lock:
+            call.ended = True
+            if call.abandoned:
+                self._hanging -= 1
                 return
+        try:
+            call.loop.call_soon_threadsafe(_settle, call.future, result, error)
+        except RuntimeError:  # the loop was closed meanwhile: nobody waits for anything any more
+            return
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -20,6 +20,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,25 @@ ACCOUNTS = ("libvirt-qemu", "nobody", "games", "uucp", "list")
 _SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 T = TypeVar("T")
+
+
+# Parent of libvirtd, and so, as a subreaper, of the guests that libvirtd lets go. libvirtd counts a guest as alive until
+# somebody has reaped it, and the first process of a container may take seconds for that. Ends with the last of them.
+_REAPER = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+pid = os.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+with open(sys.argv[1] + ".new", "w") as told:
+    told.write(str(pid))
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+"""
 
 
 class Unavailable(Exception):
@@ -123,7 +143,8 @@ class PrivateLibvirt:
         self.images = self.root / "disks"
         self.images.mkdir()
         self._logger: subprocess.Popen[bytes] | None = None
-        self._daemon: subprocess.Popen[bytes] | None = None
+        self._daemon: int | None = None
+        self._reapers: list[subprocess.Popen[bytes]] = []
 
     # What the two kinds say of themselves
 
@@ -167,7 +188,7 @@ class PrivateLibvirt:
     def pid(self) -> int:
         """The process id of libvirtd."""
         assert self._daemon is not None, "libvirtd is not running"
-        return self._daemon.pid
+        return self._daemon
 
     def __enter__(self) -> Self:
         try:
@@ -186,22 +207,29 @@ class PrivateLibvirt:
         The first call that asks about QEMU then takes some four seconds, in which libvirtd probes it.
         """
         if self._logger is None:
-            self._logger = self._spawn("virtlogd")
+            self._logger = self._spawn("virtlogd", self._command("virtlogd"))
         if self._daemon is None:
-            self._daemon = self._spawn("libvirtd")
+            self._daemon = self._spawn_libvirtd()
         eventually(self._listens, within=60, what=f"libvirtd in {self.root}")
 
-    def _spawn(self, program: str) -> subprocess.Popen[bytes]:
+    def _spawn_libvirtd(self) -> int:
+        told = self.root / "libvirtd.number"
+        told.unlink(missing_ok=True)
+        reaper = [sys.executable, "-S", "-c", _REAPER, str(told)]
+        self._reapers.append(self._spawn("libvirtd", [*reaper, *self._command("libvirtd")]))
+        return int(eventually(lambda: told.exists() and told.read_text(), what="the process id of libvirtd"))
+
+    def _spawn(self, program: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with (self.root / f"{program}.out").open("ab") as output:
             return subprocess.Popen(
-                self._command(program), env=self._environment(), cwd="/", stdin=subprocess.DEVNULL,
+                command, env=self._environment(), cwd="/", stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
 
     def _listens(self) -> bool:
         assert self._daemon is not None
-        if self._daemon.poll() is not None:
-            raise RuntimeError(f"libvirtd ended with {self._daemon.returncode}:\n{self.output()}")
+        if not _exists(self._daemon):
+            raise RuntimeError(f"libvirtd ended:\n{self.output()}")
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(self.socket))
@@ -222,9 +250,10 @@ class PrivateLibvirt:
     def kill(self) -> None:
         """kill -9 libvirtd and wait until it is gone; guests and virtlogd live on."""
         if self._daemon is not None:
-            self._daemon.kill()
-            self._daemon.wait(20)
-            self._daemon = None
+            pid, self._daemon = self._daemon, None
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            eventually(lambda: not _exists(pid), within=20, what="the end of libvirtd")
 
     def restart(self) -> None:
         """kill -9 libvirtd and start it again."""
@@ -260,8 +289,6 @@ class PrivateLibvirt:
 
     def stop(self) -> None:
         """Stop guests, libvirtd and virtlogd, wait until each is gone, remove the folder."""
-        if self._daemon is not None:
-            self._daemon.send_signal(signal.SIGCONT)
         self.kill()  # first, so that it neither restarts nor forgets a guest
         guests = self.guest_pids()
         groups = {group for pid in guests for group in _control_groups(pid)}
@@ -270,6 +297,9 @@ class PrivateLibvirt:
                 os.kill(pid, signal.SIGKILL)
         eventually(lambda: not self.guest_pids(), within=20, what="the end of the guests")
         _remove_control_groups(groups)
+        for reaper in self._reapers:
+            reaper.wait(20)
+        self._reapers.clear()
         if self._logger is not None:
             self._logger.terminate()
             try:
@@ -297,6 +327,11 @@ class PrivateLibvirt:
             for number, size in enumerate(guest.disks)
         ]
         return guest.xml(images)
+
+
+def _exists(pid: int) -> bool:
+    """Whether there is such a process, be it a zombie."""
+    return Path(f"/proc/{pid}").exists()
 
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
@@ -439,8 +474,15 @@ class System(PrivateLibvirt):
         if program == "libvirtd" and self._logger is not None:
             # The same namespaces again, so that a libvirtd started anew finds the guests and the taps of the old one.
             eventually(lambda: (self.root / "run/virtlogd-sock").exists(), within=20, what="virtlogd")
-            return ["nsenter", "--target", str(self._logger.pid), "--mount", "--net", *command]
-        return ["unshare", "--mount", "--net", "--propagation", "private", *bind]
+            return [
+                str(shutil.which("nsenter", path=_SEARCH)),
+                "--target",
+                str(self._logger.pid),
+                "--mount",
+                "--net",
+                *command,
+            ]
+        return [str(shutil.which("unshare", path=_SEARCH)), "--mount", "--net", "--propagation", "private", *bind]
 
     def _environment(self) -> dict[str, str]:
         return {"PATH": _SEARCH, "LC_ALL": "C"}

@@ -69,7 +69,7 @@ def test_everything_is_read() -> None:
     )
     assert config.cim == Cim(
         http=(Endpoint(host="127.0.0.1", port=5988), Endpoint(host="::1", port=5988)),
-        https=(Endpoint(host="0.0.0.0", port=5989),),  # noqa: S104
+        https=(Endpoint(host="0.0.0.0", port=5989),),
         certificate="/etc/virtmap/cert.pem",
         key="/etc/virtmap/key.pem",
     )
@@ -141,7 +141,7 @@ ACCOUNT = LEAST + '[[account]]\nname = "ops"\n'
         (CIM + 'listen = ["http://0.0.0.0:5988"]', "cim.listen: http is for loopback only, and 0.0.0.0:5988 is not"),
         (CIM + 'listen = ["127.0.0.1:5988"]', "cim.listen[0]: '127.0.0.1:5988' is not http://ADDRESS:PORT"),
         (CIM + 'listen = ["ftp://127.0.0.1:21"]', "cim.listen[0]: 'ftp://127.0.0.1:21' is not http://ADDRESS:PORT"),
-        (CIM + 'anonymous = "administer"', "cim.anonymous: unknown key"),
+        (CIM + 'listen = ["http://127.0.0.1:1"]\nanonymous = "administer"', "cim.anonymous: unknown key"),
         (ACCOUNT, "account[0].password_hash: is missing"),
         (ACCOUNT + 'password_hash = "hunter2"', "account[0].password_hash: is not an argon2 hash"),
         (ACCOUNT.replace("ops", "a:b") + f'password_hash = "{HASH}"', "account[0].name: must not hold a colon"),

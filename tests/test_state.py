@@ -182,27 +182,21 @@ def test_memory_keeps_nothing() -> None:
         state.close()
 
 
-def test_a_batch_is_one_commit_and_survives_a_restart(directory: Path) -> None:
+def test_many_parents_are_one_commit(directory: Path) -> None:
     state = State(directory)
     commits: list[str] = []
     assert state._db is not None
     state._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "commit" else None)
-    with state.batch():
-        for parent in range(500):
-            assert state.allocate("a", 4, (parent,), ["vda", "vdb"]) == [1, 2]
-        assert state.allocate("a", 4, (7,), ["vdc", "vda"]) == [3, 1]
+    state.allocate_many("a", 4, [((parent,), ["vda", "vdb"]) for parent in range(500)])
     assert commits == ["commit"]
     state.close()
-    state = State(directory)
-    assert state.allocate("a", 4, (7,), ["vdd", "vdc", "vdb"]) == [4, 3, 2]
-    state.close()
 
 
-def test_a_batch_that_cannot_be_written_gives_nothing_away(state: State) -> None:
+def test_what_cannot_be_written_is_not_given(state: State) -> None:
     assert state._db is not None
     state.allocate("a", 2, (), ["w"])
     state._db.execute("pragma query_only = on")
-    with pytest.raises(Failed, match="cannot be written"), state.batch():
+    with pytest.raises(Failed, match="cannot be written"):
         state.allocate("a", 2, (), ["x", "y"])
     state._db.execute("pragma query_only = off")
     assert state.allocate("a", 2, (), ["y", "w"]) == [2, 1]

@@ -62,11 +62,22 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Filled:
-    """Made of columns, at these positions of the row's values, by the declaration's ``fills``."""
+    """Made of columns of the row by the declaration's ``fills``, which want members of enumerations, not their numbers."""
 
     name: str
     fill: Fill
-    positions: tuple[int, ...]
+    columns: tuple[Field, ...]
+
+    def value(self, given: tuple[Any, ...]) -> Any:
+        """The property's value for the values that the columns have in a row."""
+        return self.fill.value(self.name, tuple(map(_as_declared, self.columns, given)))
+
+
+def _as_declared(spec: Field, value: Any) -> Any:
+    """The value in the type of its declaration; a snapshot holds numbers in place of members of enumerations."""
+    if spec.enumeration is None or value is None:
+        return value
+    return next((member for member in spec.enumeration if member == value), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -377,7 +388,7 @@ def _filled(row: type[Row], fills: Mapping[str, Fill], name: str) -> Source:
         return Fixed(value=None)
     if not fill.columns:
         return Fixed(value=fill.constant)
-    return Filled(name=name, fill=fill, positions=tuple(row.positions[column] for column in fill.columns))
+    return Filled(name=name, fill=fill, columns=tuple(row.fields[row.positions[column]] for column in fill.columns))
 
 
 def _inherited(row: type[Row], base: str) -> list[InstanceProperty]:
@@ -514,7 +525,14 @@ def _association_class(
         ],
     )
     definition = ClassDefinition(name=declared.name, superclass=declared.base, local=local, ours=True)
-    return definition, AssociationClass(name=declared.name, far_role=declared.far, near_role=declared.near, links=links)
+    association = AssociationClass(
+        name=declared.name,
+        far_role=declared.far,
+        near_role=declared.near,
+        links=links,
+        constants=_NEXT if dmtf.is_a(declared.base, "CIM_ElementSettingData") else (),
+    )
+    return definition, association
 
 
 def _links(model: Model, instances: Mapping[str, InstanceClass]) -> dict[Association, list[Link]]:
@@ -600,7 +618,7 @@ INDICATION_BASE = "CIM_AlertIndication"
 
 def _indication(event: type[Event]) -> ClassDefinition:
     """The indication class of an event; the columns it shows and its own fields are properties."""
-    bases = [b for b in event.__mro__[1:] if isinstance(b, type) and issubclass(b, Event) and "on" in vars(b)]
+    bases = [b for b in event.__mro__[1:] if issubclass(b, Event) and b is not Event]
     superclass = next((PREFIX + b.__name__ for b in bases), INDICATION_BASE)
     already = {f.name for b in bases for f in b.fields}
     shown = () if bases else event.shows
@@ -626,7 +644,7 @@ def _events(model: Model) -> list[type[Event]]:
     found: dict[type[Event], None] = {}
     for event in model.events:
         for base in reversed(event.__mro__):
-            if isinstance(base, type) and issubclass(base, Event) and "on" in vars(base):
+            if issubclass(base, Event) and base is not Event:
                 found.setdefault(base)
     return list(found)
 

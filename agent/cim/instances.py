@@ -7,6 +7,7 @@ few values (enumerations, flags) are looked up, never formatted.
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +21,16 @@ from agent.cim.messages import escape
 from agent.schema.declare import Field
 
 __all__ = [
+    "Form",
     "Selection",
     "Template",
+    "Wanted",
+    "form_of",
     "instance_parts",
     "local_namespace_path",
     "name_parts",
     "namespace_path",
     "reference",
-    "template",
     "timestamp",
     "value",
 ]
@@ -46,6 +49,38 @@ class Selection:
     def take(self, position: int) -> Sequence[Any]:
         """One column's values for the selected rows; there is at least one."""
         return self._columns[position]
+
+
+class Form(enum.Enum):
+    """What stands around an instance, or its name, in the answers of the operations (DSP0200 5.3.2)."""
+
+    NAME = "INSTANCENAME"
+    INSTANCE = "INSTANCE"
+    NAMED = "VALUE.NAMEDINSTANCE"
+    OBJECT = "VALUE.OBJECTWITHPATH"
+    PATH = "OBJECTPATH"
+
+    def around(self, where: str, name: str, instance: str) -> str:
+        """The form of these texts; ``where`` is a NAMESPACEPATH."""
+        match self:
+            case Form.NAME:
+                return name
+            case Form.INSTANCE:
+                return instance
+            case Form.NAMED:
+                return f"<{self.value}>{name}{instance}</{self.value}>"
+            case Form.OBJECT:
+                return f"<{self.value}><INSTANCEPATH>{where}{name}</INSTANCEPATH>{instance}</{self.value}>"
+            case Form.PATH:
+                return f"<{self.value}><INSTANCEPATH>{where}{name}</INSTANCEPATH></{self.value}>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What of an instance the client wants: properties in lower case or None for all, and where they stem from."""
+
+    properties: frozenset[str] | None = None
+    class_origin: bool = False
 
 
 #: Turns the rows of a selection into one fragment each.
@@ -90,15 +125,15 @@ class Template:
         return list(map("".join, zip(*written, repeat(self._tail))))
 
 
-def template(*parts: Iterable[Part] | str) -> Template:
-    """A template of these parts, in order; a plain text stands for itself."""
-    flat: list[Part] = []
-    for part in parts:
-        if isinstance(part, str):
-            flat.append(part)
-        else:
-            flat.extend(part)
-    return Template(flat)
+def form_of(
+    cls: InstanceClass, form: Form, wanted: frozenset[str] | None, origins: Mapping[str, str] | None, where: str
+) -> Template:
+    """The template of a class for a form of answer."""
+    parts: list[Part] = []
+    inside = {"\0name": name_parts(cls), "\0instance": instance_parts(cls, wanted, origins)}
+    for piece in re.split("(\0[a-z]+\0)", form.around(where, "\0name\0", "\0instance\0")):
+        parts += inside[piece[:-1]] if piece.startswith("\0") else [piece]
+    return Template(parts)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -109,6 +144,7 @@ def instance_parts(
 ) -> list[Part]:
     """INSTANCE with the wanted properties (names in lower case; None for all), NULL ones without a value.
 
+    No element is written in the short form of an empty one, which the parser of sblim's wbemcli does not know.
     ``origins`` tells the class that each property stems from, when the client asked for it.
     """
     parts: list[Part] = [f'<INSTANCE CLASSNAME="{cls.name}">']
@@ -124,7 +160,7 @@ def _property_part(prop: InstanceProperty, origins: Mapping[str, str] | None) ->
     origin = f' CLASSORIGIN="{origins[prop.name.lower()]}"' if origins else ""
     head = f'<{tag} NAME="{prop.name}"{origin} TYPE="{prop.type}"'
     inner = ("<VALUE.ARRAY>", "</VALUE.ARRAY>") if prop.array else ("<VALUE>", "</VALUE>")
-    before, after, null = f"{head}>{inner[0]}", f"{inner[1]}</{tag}>", f"{head}/>"
+    before, after, null = f"{head}>{inner[0]}", f"{inner[1]}</{tag}>", f"{head}></{tag}>"
     if isinstance(prop.source, Fixed):
         return null if prop.source.value is None else f"{before}{_text(prop.source.value)}{after}"
     return Dynamic(source=prop.source, type=prop.type, array=prop.array, before=before, after=after, null=null)
@@ -210,10 +246,11 @@ def _known_values(spec: Field) -> tuple[Any, ...] | None:
 
 def _filled_writer(source: Filled, part: Dynamic, before: str, null: str) -> Writer:
     """Values made of columns; one made of a single column is made once for each value that the column takes."""
-    name, fill, positions, after = source.name, source.fill, source.positions, part.after
+    after = part.after
+    positions = [spec.position for spec in source.columns]
 
     def written(values: tuple[Any, ...]) -> str:
-        value = fill.value(name, values)
+        value = source.value(values)
         return null if value is None else f"{before}{_text(value)}{after}"
 
     if len(positions) > 1:
@@ -231,8 +268,8 @@ def value(source: Source, record: tuple[Any, ...], hypervisor: str) -> Any:
     match source:
         case Column(spec=spec):
             return record[spec.position]
-        case Filled(name=name, fill=fill, positions=positions):
-            return fill.value(name, tuple(record[p] for p in positions))
+        case Filled() as made:
+            return made.value(tuple(record[spec.position] for spec in made.columns))
         case Fixed(value=fixed):
             return fixed
         case HypervisorName():

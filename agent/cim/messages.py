@@ -398,7 +398,7 @@ def _shown(text: str) -> str:
 
 #: Characters that XML 1.0 has no way to write, and lone surrogates.
 _UNWRITABLE = {code: "\ufffd" for code in range(0x20) if code not in (0x09, 0x0A, 0x0D)}
-_UNWRITABLE |= {0xFFFE: "\ufffd", 0xFFFF: "\ufffd"} | {code: "\ufffd" for code in range(0xD800, 0xE000)}
+_UNWRITABLE |= dict.fromkeys((0xFFFE, 0xFFFF, *range(0xD800, 0xE000)), "\ufffd")
 _ESCAPES = _UNWRITABLE | {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;", 0x0D: "&#13;"}
 
 

@@ -18,17 +18,10 @@ from agent import __version__
 from agent.access import Principal
 from agent.cim import interop, messages, statechange
 from agent.cim.arguments import Parameters, operation_of
+from agent.cim.associations import association_writer
 from agent.cim.classes import COMPLETED, JOB_STARTED, PREFIX, AssociationClass, InstanceClass, Link, MethodPlan, Schema
 from agent.cim.classes import build as build_schema
-from agent.cim.instances import (
-    Selection,
-    Template,
-    instance_parts,
-    name_parts,
-    namespace_path,
-    reference,
-    template,
-)
+from agent.cim.instances import Form, Selection, Template, Wanted, form_of, namespace_path, reference
 from agent.cim.messages import Frame, Kind, Request, Value
 from agent.cim.repository import ClassEnd, Detail, Repository
 from agent.cim.status import CimError, Status, from_core
@@ -64,14 +57,6 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wanted:
-    """What of an instance the client wants: properties in lower case or None for all, and where they stem from."""
-
-    properties: frozenset[str] | None = None
-    class_origin: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Context:
     """One intrinsic operation on its way."""
 
@@ -93,12 +78,6 @@ class _Namespace:
     fixed: Sequence[Any] = ()
 
 
-#: What stands around an instance, or its name, in the answers of the operations.
-_NAMED = ("<VALUE.NAMEDINSTANCE>", "</VALUE.NAMEDINSTANCE>")
-_OBJECT = ("<VALUE.OBJECTWITHPATH><INSTANCEPATH>", "</VALUE.OBJECTWITHPATH>")
-_PATH = ("<OBJECTPATH><INSTANCEPATH>", "</INSTANCEPATH></OBJECTPATH>")
-
-
 class Provider:
     """Answers requests about these inventories. Asked in the event loop's thread."""
 
@@ -115,6 +94,7 @@ class Provider:
         self._inventories = inventories
         self._operations = operations
         self._host = host
+        self._where = namespace_path(host, NAMESPACE)
         self._indexes = Indexes()
         self._template = lru_cache(maxsize=256)(self._compiled)
         names = (NAMESPACE, interop.NAMESPACE)
@@ -219,14 +199,14 @@ class Provider:
         )
         path = given.instance_name("InstanceName")
         _class(context.space, path.classname, Status.INVALID_CLASS)
-        wanted = _Wanted(properties=given.names("PropertyList"), class_origin=given.flag("IncludeClassOrigin", False))
+        wanted = Wanted(properties=given.names("PropertyList"), class_origin=given.flag("IncludeClassOrigin", False))
         if context.space.fixed:
-            return _short(context, [_fixed_instance(context.space, path, wanted)])
+            return _short(context, [interop.one(context.space.fixed, path, wanted)])
         association = self.schema.associations.get(path.classname.lower())
         if association is not None:
             return _short(context, self._association_instance(context.world, association, path, wanted))
         found = context.world.locate(path)
-        made = self._template(found.cls.name, wanted, "instance")
+        made = self._template(found.cls.name, wanted, Form.INSTANCE)
         return _short(context, made.render(Selection([found.record], found.hypervisor)))
 
     def _enumerate_instances(self, context: _Context) -> Answer:
@@ -236,8 +216,8 @@ class Provider:
         name = _class(context.space, given.needed_class_name("ClassName"), Status.INVALID_CLASS)
         wanted = self._wanted(context, given, name)
         if context.space.fixed:
-            return _short(context, _fixed_instances(context.space, name, wanted))
-        return _long(context, self._instances_of(context.world, name, wanted, "named"))
+            return _short(context, interop.named(context.space.fixed, lambda cls: self.schema.is_a(cls, name), wanted))
+        return _long(context, self._instances_of(context.world, name, wanted, Form.NAMED))
 
     def _enumerate_instance_names(self, context: _Context) -> Answer:
         name = _class(
@@ -245,18 +225,18 @@ class Provider:
         )
         if context.space.fixed:
             names = (i.path for i in context.space.fixed if self.schema.is_a(i.classname, name))
-            return _short(context, (_instance_name_xml(path) for path in names))
-        return _long(context, self._instances_of(context.world, name, _Wanted(), "name"))
+            return _short(context, map(interop.name_xml, names))
+        return _long(context, self._instances_of(context.world, name, Wanted(), Form.NAME))
 
-    def _wanted(self, context: _Context, given: Parameters, name: str) -> _Wanted:
+    def _wanted(self, context: _Context, given: Parameters, name: str) -> Wanted:
         """The properties of the list; without DeepInheritance, only those of them that the class itself has."""
         properties = given.names("PropertyList")
         if not given.flag("DeepInheritance", True):
             known = context.space.repository.property_names(name)
             properties = known if properties is None else properties & known
-        return _Wanted(properties=properties, class_origin=given.flag("IncludeClassOrigin", False))
+        return Wanted(properties=properties, class_origin=given.flag("IncludeClassOrigin", False))
 
-    def _instances_of(self, world: World, name: str, wanted: _Wanted, form: str) -> Iterator[str]:
+    def _instances_of(self, world: World, name: str, wanted: Wanted, form: Form) -> Iterator[str]:
         """The instances of a class and its subclasses, in stretches of text."""
         for each in self.schema.descendants(name):
             cls = self.schema.instances.get(each)
@@ -271,29 +251,15 @@ class Provider:
             for records in _chunks(world.records(cls, snapshot)):
                 yield "".join(made.render(Selection(records, hypervisor)))
 
-    def _compiled(self, name: str, wanted: _Wanted, form: str) -> Template:
-        """The template of a class for a form of answer: named, instance, name, object or path."""
+    def _compiled(self, name: str, wanted: Wanted, form: Form) -> Template:
+        """The template of a class for a form of answer."""
         cls = self.schema.instances[name.lower()]
         origins = self._namespaces[NAMESPACE].repository.origins(name) if wanted.class_origin else None
-        where = namespace_path(self._host, NAMESPACE)
-        match form:
-            case "name":
-                return template(name_parts(cls))
-            case "instance":
-                return template(instance_parts(cls, wanted.properties, origins))
-            case "named":
-                inside = (name_parts(cls), instance_parts(cls, wanted.properties, origins))
-                return template(_NAMED[0], *inside, _NAMED[1])
-            case "object":
-                after = instance_parts(cls, wanted.properties, origins)
-                return template(_OBJECT[0], where, name_parts(cls), "</INSTANCEPATH>", after, _OBJECT[1])
-            case "path":
-                return template(_PATH[0], where, name_parts(cls), _PATH[1])
-        raise ValueError(form)
+        return form_of(cls, form, wanted.properties, origins, self._where)
 
     # --- instances of associations
 
-    def _links(self, world: World, association: AssociationClass, wanted: _Wanted, form: str) -> Iterator[str]:
+    def _links(self, world: World, association: AssociationClass, wanted: Wanted, form: Form) -> Iterator[str]:
         """Every instance of an association, in stretches of text."""
         for link in association.links:
             for hypervisor, snapshot in world.hypervisors():
@@ -308,22 +274,22 @@ class Provider:
         link: Link,
         hypervisor: str,
         pairs: Sequence[tuple[Any, Any]],
-        wanted: _Wanted,
-        form: str,
+        wanted: Wanted,
+        form: Form,
     ) -> list[str]:
         """The association's instances for pairs of a far and a near row."""
         fars = self._names(link.far, [far for far, _ in pairs], hypervisor)
         nears = self._names(link.near, [near for _, near in pairs], hypervisor)
-        write = _association_writer(association, link, wanted, form, namespace_path(self._host, NAMESPACE))
+        write = association_writer(association, link, wanted, form, self._where)
         return [
             write(reference(NAMESPACE, far), reference(NAMESPACE, near)) for far, near in zip(fars, nears, strict=True)
         ]
 
     def _names(self, cls: InstanceClass, records: Sequence[Any], hypervisor: str) -> list[str]:
-        return self._template(cls.name, _Wanted(), "name").render(Selection(records, hypervisor))
+        return self._template(cls.name, Wanted(), Form.NAME).render(Selection(records, hypervisor))
 
     def _association_instance(
-        self, world: World, association: AssociationClass, path: pywbem.CIMInstanceName, wanted: _Wanted
+        self, world: World, association: AssociationClass, path: pywbem.CIMInstanceName, wanted: Wanted
     ) -> list[str]:
         """The one association instance with this path, if what it names is associated."""
         ends = {name.lower(): each for name, each in path.keybindings.items()}
@@ -337,10 +303,10 @@ class Provider:
             raise CimError(Status.INVALID_PARAMETER, f"the keys of {association.name} are {roles}")
         one, other = world.locate(far), world.locate(near)
         for each in world.neighbours(other):
-            if each.association is association and each.from_near and each.cls is one.cls:
-                if one.record in each.records:
-                    pairs = [(one.record, other.record)]
-                    return self._pairs(association, each.link, other.hypervisor, pairs, wanted, "instance")
+            fits = each.association is association and each.from_near and each.cls is one.cls
+            if fits and one.record in each.records:
+                pairs = [(one.record, other.record)]
+                return self._pairs(association, each.link, other.hypervisor, pairs, wanted, Form.INSTANCE)
         raise CimError(Status.NOT_FOUND, f"there is no such instance of {association.name}")
 
     # --- associations
@@ -350,14 +316,14 @@ class Provider:
             "ObjectName", "AssocClass", "ResultClass", "Role", "ResultRole",
             "IncludeQualifiers", "IncludeClassOrigin", "PropertyList",
         )  # fmt: skip
-        wanted = _Wanted(properties=given.names("PropertyList"), class_origin=given.flag("IncludeClassOrigin", False))
-        return self._associated(context, given, wanted, "object")
+        wanted = Wanted(properties=given.names("PropertyList"), class_origin=given.flag("IncludeClassOrigin", False))
+        return self._associated(context, given, wanted, Form.OBJECT)
 
     def _associator_names(self, context: _Context) -> Answer:
         given = context.parameters("ObjectName", "AssocClass", "ResultClass", "Role", "ResultRole")
-        return self._associated(context, given, _Wanted(), "path")
+        return self._associated(context, given, Wanted(), Form.PATH)
 
-    def _associated(self, context: _Context, given: Parameters, wanted: _Wanted, form: str) -> Answer:
+    def _associated(self, context: _Context, given: Parameters, wanted: Wanted, form: Form) -> Answer:
         """Associators or their names; of a class, the classes at the other ends."""
         match given.object_name("ObjectName"):
             case pywbem.CIMClassName() as name:
@@ -372,7 +338,7 @@ class Provider:
         groups = self._groups(context, given, found, "AssocClass", "ResultClass")
         return _long(context, self._objects(found, groups, wanted, form))
 
-    def _objects(self, found: Found, groups: Iterable[Neighbours], wanted: _Wanted, form: str) -> Iterator[str]:
+    def _objects(self, found: Found, groups: Iterable[Neighbours], wanted: Wanted, form: Form) -> Iterator[str]:
         """Each associated row once, even when several associations lead to it."""
         seen: dict[str, set[Any]] = {}
         for group in groups:
@@ -387,14 +353,14 @@ class Provider:
         given = context.parameters(
             "ObjectName", "ResultClass", "Role", "IncludeQualifiers", "IncludeClassOrigin", "PropertyList"
         )
-        wanted = _Wanted(properties=given.names("PropertyList"), class_origin=given.flag("IncludeClassOrigin", False))
-        return self._referring(context, given, wanted, "object")
+        wanted = Wanted(properties=given.names("PropertyList"), class_origin=given.flag("IncludeClassOrigin", False))
+        return self._referring(context, given, wanted, Form.OBJECT)
 
     def _reference_names(self, context: _Context) -> Answer:
         given = context.parameters("ObjectName", "ResultClass", "Role")
-        return self._referring(context, given, _Wanted(), "path")
+        return self._referring(context, given, Wanted(), Form.PATH)
 
-    def _referring(self, context: _Context, given: Parameters, wanted: _Wanted, form: str) -> Answer:
+    def _referring(self, context: _Context, given: Parameters, wanted: Wanted, form: Form) -> Answer:
         """References or their names; of a class, the association classes."""
         match given.object_name("ObjectName"):
             case pywbem.CIMClassName() as name:
@@ -408,7 +374,7 @@ class Provider:
         return _long(context, self._reference_objects(found, groups, wanted, form))
 
     def _reference_objects(
-        self, found: Found, groups: Iterable[Neighbours], wanted: _Wanted, form: str
+        self, found: Found, groups: Iterable[Neighbours], wanted: Wanted, form: Form
     ) -> Iterator[str]:
         for group in groups:
             for records in _chunks(group.records):
@@ -457,11 +423,11 @@ class Provider:
             and result_role in ("", end.other_role.lower())
         ]
 
-    def _class_objects(self, context: _Context, given: Parameters, names: Iterable[str], form: str) -> Answer:
+    def _class_objects(self, context: _Context, given: Parameters, names: Iterable[str], form: Form) -> Answer:
         """Classes as an answer of the association operations."""
         where = namespace_path(self._host, context.space.name)
         repository = context.space.repository
-        if form == "path":
+        if form is Form.PATH:
             return _short(
                 context,
                 (
@@ -608,81 +574,6 @@ def _chunks(records: Sequence[Any]) -> Iterator[Sequence[Any]]:
 def _no_timeout(text: str | None) -> bool:
     """Whether a TimeoutPeriod sets no limit: absent, empty or the interval zero."""
     return text is None or not text.strip() or text.strip().startswith("00000000000000.")
-
-
-# --- fixed instances --------------------------------------------------------------------------------------------------
-
-
-def _instance_name_xml(path: Any) -> str:
-    bare = path.copy()
-    bare.namespace = bare.host = None
-    return str(bare.tocimxmlstr())
-
-
-def _trimmed(instance: Any, wanted: _Wanted) -> str:
-    copied = instance.copy()
-    copied.path = None
-    if wanted.properties is not None:
-        for name in [n for n in copied.properties if n.lower() not in wanted.properties]:
-            del copied.properties[name]
-    return str(copied.tocimxmlstr())
-
-
-def _fixed_instances(space: _Namespace, name: str, wanted: _Wanted) -> Iterator[str]:
-    for instance in space.fixed:
-        if space.repository.schema.is_a(instance.classname, name):
-            yield f"{_NAMED[0]}{_instance_name_xml(instance.path)}{_trimmed(instance, wanted)}{_NAMED[1]}"
-
-
-def _fixed_instance(space: _Namespace, path: Any, wanted: _Wanted) -> str:
-    for instance in space.fixed:
-        if instance.classname.lower() == path.classname.lower() and instance.path.keybindings == path.keybindings:
-            return _trimmed(instance, wanted)
-    raise CimError(Status.NOT_FOUND, f"there is no such instance of {path.classname}")
-
-
-# --- associations -----------------------------------------------------------------------------------------------------
-
-
-def _association_writer(
-    association: AssociationClass, link: Link, wanted: _Wanted, form: str, where: str
-) -> Callable[[str, str], str]:
-    """A function from the references to both ends to the text of an association instance."""
-    roles = ((association.far_role, link.far.name), (association.near_role, link.near.name))
-    constants = "".join(
-        f'<PROPERTY NAME="{name}" TYPE="{kind}"' + ("/>" if value is None else f"><VALUE>{value}</VALUE></PROPERTY>")
-        for name, kind, value in association.constants
-        if wanted.properties is None or name.lower() in wanted.properties
-    )
-
-    def name(ends: tuple[str, str]) -> str:
-        keys = "".join(
-            f'<KEYBINDING NAME="{role}">{end}</KEYBINDING>' for (role, _), end in zip(roles, ends, strict=True)
-        )
-        return f'<INSTANCENAME CLASSNAME="{association.name}">{keys}</INSTANCENAME>'
-
-    def instance(ends: tuple[str, str]) -> str:
-        properties = "".join(
-            f'<PROPERTY.REFERENCE NAME="{role}" REFERENCECLASS="{cls}">{end}</PROPERTY.REFERENCE>'
-            for (role, cls), end in zip(roles, ends, strict=True)
-            if wanted.properties is None or role.lower() in wanted.properties
-        )
-        return f'<INSTANCE CLASSNAME="{association.name}">{properties}{constants}</INSTANCE>'
-
-    match form:
-        case "name":
-            return lambda far, near: name((far, near))
-        case "instance":
-            return lambda far, near: instance((far, near))
-        case "named":
-            return lambda far, near: f"{_NAMED[0]}{name((far, near))}{instance((far, near))}{_NAMED[1]}"
-        case "object":
-            return lambda far, near: (
-                f"{_OBJECT[0]}{where}{name((far, near))}</INSTANCEPATH>{instance((far, near))}{_OBJECT[1]}"
-            )
-        case "path":
-            return lambda far, near: f"{_PATH[0]}{where}{name((far, near))}{_PATH[1]}"
-    raise ValueError(form)
 
 
 def _dmtf_methods(name: str) -> Iterable[str]:

@@ -6,6 +6,7 @@ number of classes and of the flags a client can set.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
@@ -19,6 +20,10 @@ from agent.cim.text import qualifier_declaration
 from agent.schema import dmtf
 
 __all__ = ["ClassEnd", "Detail", "Repository"]
+
+
+#: Empty elements in their short form, which the parser of sblim's wbemcli does not know.
+_EMPTY = re.compile(r"<(PROPERTY|PROPERTY\.ARRAY|PROPERTY\.REFERENCE|METHOD|PARAMETER[A-Z.]*|CLASS)( [^<>]*)/>")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +137,8 @@ class Repository:
         return [self.schema.classes[each] for each in reversed(names)]
 
     def _class_xml(self, name: str, detail: Detail) -> str:
-        return str(self.resolved(name, detail).tocimxmlstr())
+        text = str(self.resolved(name, detail).tocimxmlstr())
+        return _EMPTY.sub(r"<\1\2></\1>", text)
 
     def resolved(self, name: str, detail: Detail) -> Any:
         """The class as a pywbem.CIMClass with what it inherits."""

@@ -110,7 +110,7 @@ HOSTED = Association(
 DEFINITION = Settings(
     cim="CIM_VirtualSystemSettingData",
     association=Association(
-        name="Virtmap_DomainDefinition", base="CIM_SettingsDefineState", far="ManagedElement", near="SettingData",
+        name="Virtmap_DomainDefinition", base="CIM_ElementSettingData", far="ManagedElement", near="SettingData",
         description="What a domain is like after its next start.",
     ),
     fills={

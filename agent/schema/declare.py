@@ -10,6 +10,7 @@ cannot tell": noSuchInstance in SNMP, NULL in CIM.
 """
 
 import enum
+import functools
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -124,7 +125,12 @@ class Field:
     @typing.overload
     def __get__(self, instance: object, owner: type) -> Any: ...
     def __get__(self, instance: Any, owner: type) -> Any:
-        return self if instance is None else instance.values[self.position]
+        if instance is None:
+            return self
+        value = instance.values[self.position]
+        if self.enumeration is not None and value is not None:
+            return self.enumeration._value2member_map_[value]  # a row may hold the bare number
+        return value
 
     def __set__(self, instance: object, value: object) -> None:
         raise AttributeError(f"{type(instance).__name__}.{self.name} is frozen")
@@ -216,7 +222,7 @@ def constant(value: Any) -> Fill:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How the CONFIG columns of a row show in CIM: as an instance of a setting data class of their own, `Virtmap_<Row>SettingData`."""
+    """How the CONFIG columns of a row show in CIM: as an instance of a class of their own, `Virtmap_<Row>SettingData`."""
 
     cim: str
     association: Association
@@ -278,12 +284,12 @@ class _Declared(type):
             spec = _typed(name, replace(body[k], name=k), annotations[k])
             fields.append(replace(spec, position=len(fields)))
             body[k] = fields[-1]
-        for k in annotations:
-            if k not in own and typing.get_origin(annotations[k]) is not ClassVar and annotations[k] is not ClassVar:
-                if bases and any(isinstance(b, _Declared) for b in bases):
-                    raise DeclarationError(
-                        f"{name}.{k}: is not made by key, parent, column, argument, out, detail or previous"
-                    )
+        declaring = any(isinstance(b, _Declared) for b in bases)
+        for k, annotation in annotations.items():
+            if declaring and k not in own and ClassVar not in (annotation, typing.get_origin(annotation)):
+                raise DeclarationError(
+                    f"{name}.{k}: is not made by key, parent, column, argument, out, detail or previous"
+                )
         body["fields"] = tuple(fields)
         body["positions"] = {f.name: f.position for f in fields}
         body.setdefault("__slots__", ())
@@ -333,7 +339,7 @@ class Declared(metaclass=_Declared):
         return self.of_values(tuple(now))
 
     def as_dict(self) -> dict[str, Any]:
-        return dict(zip(self.positions, self.values, strict=True))
+        return {name: getattr(self, name) for name in self.positions}
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self.values == other.values
@@ -342,7 +348,7 @@ class Declared(metaclass=_Declared):
         return hash((type(self), self.values))
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{n}={v!r}" for n, v in zip(self.positions, self.values, strict=True) if v is not None)
+        told = ", ".join(f"{n}={v!r}" for n, v in self.as_dict().items() if v is not None)
         return f"{type(self).__name__}({told})"
 
 
@@ -385,6 +391,7 @@ class Row(Declared):
         cls.internal, cls.action, cls.abbreviation = internal, action, abbreviation or cls.__name__
 
     @classmethod
+    @functools.cache
     def key_fields(cls) -> tuple[Field, ...]:
         """The fields that identify a row on its hypervisor: the parent's key first, then its own."""
         return tuple(f for f in cls.fields if f.role in (Role.PARENT, Role.KEY))
@@ -475,9 +482,9 @@ class Event(Declared):
     on: ClassVar[type[Row]]
     number: ClassVar[int]
     severity: ClassVar[Severity]
-    api: ClassVar[tuple[str, ...]]
-    libvirt: ClassVar[str | None]
-    shows: ClassVar[tuple[str, ...]]
+    api: ClassVar[tuple[str, ...]] = ()
+    libvirt: ClassVar[str | None] = None
+    shows: ClassVar[tuple[str, ...]] = ()
     abstract: ClassVar[bool] = False
 
     def __init_subclass__(

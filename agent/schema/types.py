@@ -99,7 +99,7 @@ class Enumeration(enum.IntEnum):
 
 
 class Flags(enum.IntFlag):
-    """A set of libvirt flags an operation takes. A member is `(bit, label, description, libvirt symbol)`; bits are ours and permanent."""
+    """A set of flags of an operation. A member is `(bit, label, description, libvirt symbol)`; bits are ours, permanent."""
 
     label: str
     description: str
@@ -147,13 +147,15 @@ Uuid = Annotated[str, _text("Uuid", "VirtmapUuid", None, 36, 36)]
 Mac = Annotated[str, _text("Mac", "MacAddress", "SNMPv2-TC", 6, 6)]
 Xml = Annotated[str, _text("Xml", "VirtmapText", None, 2**31 - 1, readable=False)]
 SecretText = Annotated[Secret, Semantic(
-    name="SecretText", python=Secret, wire=Wire.OCTETS, syntax="VirtmapText", cim="string", low=0, high=4096, secret=True, readable=False,
+    name="SecretText", python=Secret, wire=Wire.OCTETS, syntax="VirtmapText", cim="string",
+    low=0, high=4096, secret=True, readable=False,
 )]  # fmt: skip
 Flag = Annotated[bool, Semantic(
     name="Flag", python=bool, wire=Wire.INTEGER, syntax="TruthValue", module="SNMPv2-TC", cim="boolean",
 )]  # fmt: skip
 Number = Annotated[int, Semantic(
-    name="Number", python=int, wire=Wire.INTEGER, syntax="Integer32", module="SNMPv2-SMI", cim="sint32", low=-(2**31), high=2**31 - 1,
+    name="Number", python=int, wire=Wire.INTEGER, syntax="Integer32", module="SNMPv2-SMI", cim="sint32",
+    low=-(2**31), high=2**31 - 1,
 )]  # fmt: skip
 Timestamp = Annotated[datetime, Semantic(
     name="Timestamp", python=datetime, wire=Wire.OCTETS, syntax="DateAndTime", module="SNMPv2-TC", cim="datetime", low=8, high=11,

@@ -145,6 +145,7 @@ def encode_oid(arcs: tuple[int, ...]) -> bytes:
     return element(OID, oid_contents(arcs))
 
 
+@functools.lru_cache(maxsize=4096)
 def encode_date(when: datetime) -> bytes:
     """DateAndTime (RFC 2579) of eleven octets, in UTC."""
     t = when.astimezone(UTC)

@@ -104,15 +104,20 @@ class Context:
         self._number = -1
         self._view = View(())
         inventory.prepare_with(self._tables.prepare)
+        inventory.on_publish(self._renew)
 
     def view(self) -> View:
         self.inventory.touch()
-        snapshot = self.inventory.snapshot
-        if snapshot.number != self._number:
-            columns = [c for t in self._tables.views(snapshot) for c in t.columns]
-            self._view = View([*columns, *self._standing()])
-            self._number = snapshot.number
+        if self.inventory.snapshot.number != self._number:
+            self._renew()
         return self._view
+
+    def _renew(self) -> None:
+        """Also called at each publication, lest the view before keeps its snapshot alive until somebody asks."""
+        snapshot = self.inventory.snapshot
+        columns = [c for t in self._tables.views(snapshot) for c in t.columns]
+        self._view = View([*columns, *self._standing()])
+        self._number = snapshot.number
 
 
 class Engine:
@@ -139,8 +144,9 @@ class Engine:
             name: Context(self.mib, inventory, functools.partial(standing, self, name))
             for name, inventory in inventories.items()
         }
-        self._admitted: dict[tuple[bytes, str], Community | None] = {}
-        self._sets: OrderedDict[tuple[Any, ...], tuple[float, bytes | None]] = OrderedDict()
+        self._admitted: dict[tuple[bytes, str], bool] = {}
+        self._under_way: set[tuple[Any, ...]] = set()
+        self._sets: OrderedDict[tuple[Any, ...], tuple[float, bytes]] = OrderedDict()
 
     def uptime(self) -> int:
         """sysUpTime: hundredths of a second since the engine started, wrapping at 32 bits."""
@@ -162,19 +168,17 @@ class Engine:
         return None
 
     def _admit(self, name: bytes, host: str) -> Community | None:
-        known = self._admitted.get((name, host), self)
-        if known is not self:
-            community = known if isinstance(known, Community) else None
-        else:
-            community = self._communities.get(name)
-            if community is not None and not _within(host, community.sources):
-                community = None
-            if len(self._admitted) >= KNOWN_SOURCES:
-                self._admitted.clear()
-            self._admitted[name, host] = community
-        if community is None:
-            self.statistics.snmpInBadCommunityNames += 1
-        return community
+        community = self._communities.get(name)
+        if community is not None:
+            admitted = self._admitted.get((name, host))
+            if admitted is None:
+                if len(self._admitted) >= KNOWN_SOURCES:
+                    self._admitted.clear()
+                admitted = self._admitted[name, host] = _within(host, community.sources)
+            if admitted:
+                return community
+        self.statistics.snmpInBadCommunityNames += 1
+        return None
 
     def _answer(self, request: Request, community: Community, source: tuple[str, int]) -> bytes | Setting | None:
         context = self._contexts[community.hypervisor]
@@ -237,7 +241,7 @@ class Engine:
     def _repeat_one(self, view: View, oid: bytes, repetitions: int, room: int, out: list[bytes]) -> None:
         number, row = view.after(oid)
         chunks, count, number, row = view.run(number, row, repetitions, room)
-        out += chunks
+        out += [chunk for chunk in chunks if chunk]
         if count < repetitions and number >= len(view.columns):
             end = varbind(_last_oid(chunks) or oid, END_OF_MIB_VIEW)
             if len(end) <= room - sum(map(len, chunks)):
@@ -270,35 +274,43 @@ class Engine:
         self, request: Request, community: Community, context: Context, source: tuple[str, int]
     ) -> bytes | Setting | None:
         token = (*source, request.community, request.request_id, request.varbinds_raw)
-        now = self._clock()
-        while self._sets and (
-            len(self._sets) > REMEMBERED_SETS or next(iter(self._sets.values()))[0] < now - REMEMBERED_FOR
-        ):
-            self._sets.popitem(last=False)
+        if token in self._under_way:
+            return None  # sent again while it is being carried out
+        self._forget_sets()
         if token in self._sets:
-            return self._sets[token][
-                1
-            ]  # sent again: the first answer once more, or nothing while it is being carried out
+            return self._sets[token][1]  # sent again: the first answer once more
+        largest = response(request, request.varbinds_raw, max(Status), len(request.varbinds))
+        if len(largest) > self._max_message:
+            return self._too_big(request)
         try:
             setting = self._tested(request, community, context, source[0])
         except _Refused as refused:
+            self.statistics.snmpInBadCommunityUses += refused.status is Status.NO_ACCESS
             return response(request, request.varbinds_raw, refused.status, refused.index)
         setting.token = token
-        self._sets[token] = (now, None)
         if not setting.steps:
             return self.finish(setting)
+        self._under_way.add(token)
         return setting
+
+    def _forget_sets(self) -> None:
+        """Those that were answered long ago; a manager that waits that long asks anew, with another request-id."""
+        oldest = self._clock() - REMEMBERED_FOR
+        while self._sets and (len(self._sets) > REMEMBERED_SETS or next(iter(self._sets.values()))[0] < oldest):
+            self._sets.popitem(last=False)
 
     def finish(self, setting: Setting, status: Status = Status.NO_ERROR, index: int = 0) -> bytes:
         """The response to a SET that was carried out, or failed at variable `index`."""
         answer = response(setting.request, setting.request.varbinds_raw, status, index)
-        if setting.token in self._sets:
-            self._sets[setting.token] = (self._clock(), answer)
+        self._under_way.discard(setting.token)
+        self._sets[setting.token] = (self._clock(), answer)
         return answer
 
     def _tested(self, request: Request, community: Community, context: Context, host: str) -> Setting:
         view = context.view()
         principal = Principal(name=community.label, role=community.role, front_end="snmp", source=host)
+        for one in request.varbinds:
+            ber.oid(one.oid)  # a malformed name drops the whole message, before any of its variables is answered
         steps: list[Step] = []
         seen: set[tuple[int, int]] = set()
         for index, one in enumerate(request.varbinds, 1):
@@ -321,7 +333,8 @@ class Engine:
         self, view: View, one: Varbind, index: int, principal: Principal
     ) -> tuple[tuple[int, int] | None, MibObject]:
         """The place a variable names, None if it does not exist, and its object, which this principal may write."""
-        ber.oid(one.oid)
+        if principal.role is Access.OBSERVE:
+            raise _Refused(Status.NO_ACCESS, index)
         place = view.exact(one.oid)
         number = place[0] if place else view.column_of(one.oid)
         mib = view.columns[number].object if number is not None else None

@@ -87,8 +87,7 @@ def parse(data: bytes) -> Request:
     community = data[start:stop]
     pdu, at, end = ber.tlv(data, stop, end)
     start, stop = ber.expect(ber.INTEGER, data, at, end)
-    if stop - start > 8:
-        raise BerError("a request-id of too many octets")
+    ber.integer(data[start:stop])
     request_id = data[at:stop]
     start, stop = ber.expect(ber.INTEGER, data, stop, end)
     first = ber.integer(data[start:stop])

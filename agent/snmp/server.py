@@ -78,7 +78,11 @@ class Server:
             log.debug("send to %s: %s", source, error)
 
     async def _carry_out(self, sock: socket.socket, source: Address, setting: Setting) -> None:
-        status, index = await carry_out(setting, self._operations)
+        try:
+            status, index = await carry_out(setting, self._operations)
+        except Exception:
+            log.exception("SET by %s: a fault of the agent", setting.principal.name)
+            status, index = Status.GEN_ERR, setting.steps[0].index
         answer = self._engine.finish(setting, status, index)
         if sock.fileno() >= 0:
             self._send(sock, answer, source)

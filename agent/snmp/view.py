@@ -14,6 +14,7 @@ import logging
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from agent.inventory import Snapshot, Table, Values
@@ -41,12 +42,18 @@ def _text(limit: int) -> Encoder:
     return encode
 
 
+def _integer32(value: int) -> bytes:
+    if not -(2**31) <= value < 2**31:
+        raise OverflowError("beyond 32 bits")
+    return ber.encode_integer(value)
+
+
 def _unsigned32(value: int) -> bytes:
     return ber.encode_integer(min(value, 2**32 - 1), ber.UNSIGNED) if value >= 0 else b""
 
 
 def _counter64(value: int) -> bytes:
-    if value < 0:
+    if not 0 <= value < 2**64:
         return b""
     size = (value.bit_length() >> 3) + 1
     return b"F" + bytes((size,)) + value.to_bytes(size, "big")
@@ -55,6 +62,8 @@ def _counter64(value: int) -> bytes:
 def _hexadecimal(separator: str) -> Encoder:
     def encode(value: str) -> bytes:
         octets = bytes.fromhex(value.replace(separator, ""))
+        if len(octets) != 6:
+            raise ValueError("not six octets")
         return bytes((4, len(octets))) + octets
 
     return encode
@@ -74,12 +83,38 @@ def encoder(semantic: Semantic) -> Encoder:
         case Semantic(name="Flag"):
             return _truth
         case Semantic(wire=Wire.INTEGER):
-            return ber.encode_integer
+            return _integer32
         case Semantic(wire=Wire.UNSIGNED):
             return _unsigned32
         case Semantic(wire=Wire.COUNTER64):
             return _counter64
     return _text(semantic.high or 255)
+
+
+_NUMBERS: dict[Encoder, tuple[int, int]] = {_unsigned32: (ber.UNSIGNED, 4), _counter64: (ber.COUNTER64, 8)}
+"""Encoders of unsigned numbers: their tags, and the octets of their largest value."""
+
+
+def _numbers(
+    kind: tuple[int, int], head: bytes, suffixes: Sequence[bytes], values: Sequence[int | None]
+) -> list[bytes]:
+    """The variable bindings of a page of numbers, all in one go: most columns are numbers, and change all the time.
+
+    What stands before the suffix and between suffix and number depends on their lengths only, and is made once.
+    """
+    tag, largest = kind
+    longest = max(map(len, suffixes), default=0)
+    before = [
+        [bytes((0x30, 4 + len(head) + s + n, 6, len(head) + s)) + head for n in range(largest + 2)]
+        for s in range(longest + 1)
+    ]
+    between = [bytes((tag, n)) for n in range(largest + 2)]
+    return [
+        b""
+        if v is None
+        else b"".join((before[len(s)][n := (v.bit_length() >> 3) + 1], s, between[n], v.to_bytes(n, "big")))
+        for s, v in zip(suffixes, values, strict=True)
+    ]
 
 
 class Page:
@@ -89,12 +124,7 @@ class Page:
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self.blob = b"".join(pieces)
-        offsets = array("I", (0,))
-        at = 0
-        for piece in pieces:
-            at += len(piece)
-            offsets.append(at)
-        self.offsets = offsets
+        self.offsets = array("I", accumulate(map(len, pieces), initial=0))
         self.dense = b"" not in pieces
         self.used = True
 
@@ -176,6 +206,9 @@ class Column:
         suffixes = self.index.suffixes[start : start + PAGE]
         values = [record[place] for record in self.records[start : start + PAGE]]
         try:
+            kind = _NUMBERS.get(encode)
+            if kind and len(head) + 16 < 0x40 and max(filter(None, values), default=0) < 1 << 8 * kind[1]:
+                return Page(_numbers(kind, head, suffixes, values))
             pieces = [
                 b"" if value is None or not (shown := encode(value)) else wrap(head + suffix, shown)
                 for suffix, value in zip(suffixes, values, strict=True)
@@ -191,9 +224,7 @@ class Column:
                 continue
             span = slice(number << _SHIFT, (number + 1) << _SHIFT)
             place, was = self.place, old.place
-            if all(
-                new[place] == before[was] for new, before in zip(self.records[span], old.records[span], strict=True)
-            ):
+            if [v[place] for v in self.records[span]] == [v[was] for v in old.records[span]]:
                 self.pages[number] = page
             else:
                 self.pages[number] = self.encoded(number)
@@ -278,6 +309,8 @@ class Tables:
         known = self._views.get(row, ())
         for view in known:
             if view.table is table:
+                if view is known[-1] and len(known) > 1:
+                    self._views[row] = (view,)
                 return view
         made = TableView(self._mibs[row], table, known[-1] if known else None)
         if row.internal or not known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -22,10 +23,18 @@ class Calls:
         self.lacking: set[str] = set()
         """Functions that this hypervisor does not have at all, and that are not asked for again."""
         self._lost = lost
+        self._running: dict[object, float] = {}
+
+    def longest(self) -> float:
+        """For how many seconds the slowest of the calls that are under way has not returned; 0 when there is none."""
+        began = list(self._running.values())
+        return time.monotonic() - min(began) if began else 0.0
 
     def ask(self, asked: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call; every failure is one of agent.errors whose text starts with `asked`."""
         self.used[function.__qualname__] += 1
+        ticket = object()
+        self._running[ticket] = time.monotonic()
         try:
             return function(*arguments)
         except libvirt.libvirtError as error:
@@ -37,6 +46,8 @@ class Calls:
             raise failure from error
         except (OverflowError, ValueError) as error:  # a number too big for C, a text with NUL or a lone surrogate
             raise Invalid(f"{asked}: {error}") from error
+        finally:
+            del self._running[ticket]
 
     def try_(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call for what not every hypervisor can tell: None where it is not supported, or not in this state."""

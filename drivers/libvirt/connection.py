@@ -54,16 +54,20 @@ def _run_event_loop() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """In seconds: how long an opening may take, and how long a silent daemon is believed alive (interval by count)."""
+    """In seconds: how long an opening may take, and how long a silent daemon is believed alive (interval by count).
+
+    A short interval has a second use. While one thread waits for a slow answer, libvirt 9.0 now and then forgets to wake it
+    for the call of another, which then stands still until the next sign of life.
+    """
 
     opening: float = 8.0
-    keepalive_interval: int = 5
-    keepalive_count: int = 3
+    keepalive_interval: int = 1
+    keepalive_count: int = 15
 
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """An open connection: since when, and whether keep-alive watches it.
+    """An open connection: since when, whether keep-alive watches it, and whether there was none for a while before it.
 
     Drivers that live in our own process, such as the test driver, have no other end that could fall silent and refuse
     keep-alive; that is as it should be.
@@ -72,6 +76,7 @@ class Live:
     virt: Any
     since: datetime
     keepalive: bool
+    gap: bool
 
 
 class Connection:
@@ -107,9 +112,14 @@ class Connection:
     def connect(self) -> None:
         """Drop what there is and open anew. An attempt that still hangs is waited for again, not doubled."""
         with self._lock:
+            self._discard()
+        self.renew()
+
+    def renew(self) -> None:
+        """Open anew and only then drop what there was, so that nothing happens unheard. If it fails, all stays as it is."""
+        with self._lock:
             if self._shut:
                 raise Unreachable(f"{self.uri}: closed")
-            self._discard()
             attempt = self._attempt
             if attempt is None:
                 attempt = self._attempt = _Attempt()
@@ -125,24 +135,26 @@ class Connection:
             start_event_loop()
             virt = libvirt.open(self.uri)
             virt.registerCloseCallback(self._on_close, None)
-            live = Live(virt=virt, since=datetime.now(UTC), keepalive=self._keep_alive(virt))
+            keepalive, before = self._keep_alive(virt), self._live
+            since = before.since if before else datetime.now(UTC)
+            live = Live(virt=virt, since=since, keepalive=keepalive, gap=before is None)
             self._opened(live)
         except libvirt.libvirtError as error:
             attempt.why = self._refusal(error)
         except VirtmapError as error:
             attempt.why = error
-        except Exception as error:
-            attempt.why = Unreachable(f"cannot connect to {self.uri}: {error}")
-            raise
+        except ValueError as error:  # a URI with NUL or a lone surrogate in it
+            attempt.why = Unreachable(f"cannot connect to {self.uri!r}: {error}")
         finally:
             self._attempted(attempt, live)
 
     def _attempted(self, attempt: _Attempt, live: Live | None) -> None:
         with self._lock:
             self._attempt = None
-            if attempt.why is None and self._shut:
-                attempt.why = Unreachable(f"{self.uri}: closed")
+            if attempt.why is None and (self._shut or live is None):
+                attempt.why = Unreachable(f"{self.uri}: closed" if self._shut else f"cannot connect to {self.uri}")
             if attempt.why is None:
+                self._discard()
                 self._live = live
             else:
                 self._why = attempt.why

@@ -20,10 +20,20 @@ RESYNC_WITHOUT_EVENTS = 30.0
 """Where a hypervisor tells no events, definitions are read again this often, in seconds."""
 
 
+STUCK = 5.0
+"""A connection with a call under way for longer, in seconds, is left to it; everybody else gets a new one.
+
+Such a call waits for a hung guest, or does something long. On its connection others would now and then stand still with
+it, and libvirtd takes only so many calls at a time (five, by default) from one connection.
+"""
+
+
 class LibvirtDriver:
     """One hypervisor, by any libvirt URI. `name` is what the configuration calls it."""
 
-    def __init__(self, name: str, uri: str, *, patience: Patience | None = None, resync: float = RESYNC) -> None:
+    def __init__(
+        self, name: str, uri: str, *, patience: Patience | None = None, resync: float = RESYNC, stuck: float = STUCK
+    ) -> None:
         self.name = name
         self.uri = uri
         self.called: Counter[str] = Counter()
@@ -31,17 +41,23 @@ class LibvirtDriver:
         self._heard: Callable[[Heard], None] = lambda _: None
         self._memory = Memory(resync=resync)
         self._resync = resync
-        self._connection = Connection(uri, opened=self._opened, lost=self._lost, patience=patience)
+        self._stuck = stuck
+        self.connection = Connection(uri, opened=self._opened, lost=self._lost, patience=patience)
         self._reader: Reader | None = None
+
+    @property
+    def keepalive(self) -> bool:
+        """Whether the present connection is watched by keep-alive; a driver inside our own process has no use for it."""
+        return self.connection.current().keepalive
 
     def connect(self) -> None:
         """Make a (new) connection. Raises Unreachable, or Denied where libvirt wants credentials that it has not."""
-        self._connection.connect()
+        self.connection.connect()
 
     def close(self) -> None:
         """Drop the connection for good, without waiting."""
         self._heard = lambda _: None
-        self._connection.close()
+        self.connection.close()
 
     def listen(self, heard: Callable[[Heard], None]) -> None:
         """From now on, and across connections, tell what happens."""
@@ -49,6 +65,8 @@ class LibvirtDriver:
 
     def plan(self, only: Sequence[Root] | None = None) -> Plan:
         """How to read everything, or only these roots."""
+        if self._current().calls.longest() > self._stuck:
+            self.connection.renew()
         return self._current().plan(only)
 
     def perform(self, operation: Operation, key: Key) -> Mapping[str, Any]:
@@ -63,8 +81,9 @@ class LibvirtDriver:
         """Each new connection, before anybody reads: events first, so that nothing changes unheard."""
         calls = Calls(live.virt, used=self.called, lost=lambda: self._check(live.virt))
         self.called.update(("open", "virConnect.registerCloseCallback", "virConnect.setKeepAlive"))
-        for uuid in list(self._memory.definitions):
-            self._memory.changed(uuid)  # whatever happened while nobody listened
+        if live.gap:
+            for uuid in list(self._memory.definitions):
+                self._memory.changed(uuid)  # whatever happened while nobody listened
         listening = events.register(calls, self._tell, self._memory.changed)
         self._memory.resync = self._resync if listening else min(self._resync, RESYNC_WITHOUT_EVENTS)
         self._reader = Reader(calls, self._memory, name=self.name, uri=self.uri, since=live.since)
@@ -78,10 +97,10 @@ class LibvirtDriver:
     def _check(self, virt: Any) -> None:
         """A call found the transport broken; libvirt's own notice of it may still be on its way."""
         if virt.isAlive() != 1:
-            self._connection.broke(virt, "the connection broke")
+            self.connection.broke(virt, "the connection broke")
 
     def _current(self) -> Reader:
-        live, reader = self._connection.current(), self._reader
+        live, reader = self.connection.current(), self._reader
         if reader is None or reader.calls.virt is not live.virt:
             raise Unreachable(f"{self.uri}: the connection is just being replaced")
         return reader

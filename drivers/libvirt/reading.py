@@ -38,6 +38,9 @@ RESYNC = 300.0
 LOOK_UP = 50
 """Up to so many domains are looked up one by one; beyond, listing all is cheaper."""
 
+LOCKED_PAUSE = 0.1
+"""Seconds after which a domain that was locked is asked once more."""
+
 _STATS = stats.wanted()
 _NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 
@@ -210,6 +213,19 @@ class Reader:
         return [pair for each in domains for pair in self._state_alone(each)]
 
     def _bulk_statistics(self, domains: Sequence[Any]) -> list[tuple[Any, dict[str, Any] | VirtmapError]]:
+        """One call; those that are locked just then are asked once more: most locks last for milliseconds."""
+        told = self._ask_bulk(domains)
+        locked = {domain.UUIDString(): domain for domain, fields in told if self._is_locked(domain, fields)}
+        if not locked:
+            return told
+        time.sleep(LOCKED_PAUSE)
+        again = self._ask_bulk(list(locked.values()))
+        return [pair for pair in told if pair[0].UUIDString() not in locked] + again
+
+    def _is_locked(self, domain: Any, told: Mapping[str, Any] | VirtmapError) -> bool:
+        return self._is_qemu and domain.ID() != -1 and not isinstance(told, VirtmapError) and "balloon.rss" not in told
+
+    def _ask_bulk(self, domains: Sequence[Any]) -> list[tuple[Any, dict[str, Any] | VirtmapError]]:
         told: list[tuple[Any, dict[str, Any] | VirtmapError]] = self._calls.ask(
             "cannot read the statistics", self._calls.virt.domainListGetStats, list(domains), _STATS, _NOWAIT
         )
@@ -229,7 +245,7 @@ class Reader:
     def _domain(self, domain: Any, told: Mapping[str, Any], membership: Membership | None) -> list[Row]:
         uuid, run = domain.UUIDString(), domain.ID()
         active = run != -1
-        locked = self._is_qemu and active and "balloon.rss" not in told
+        locked = self._is_locked(domain, told)
         if locked and uuid in self._memory.whole:
             raise Busy(f"domain {domain.name()}: another job has locked it")
         definition = self._memory.definition(uuid, run) or self._define(domain, uuid, run)
@@ -367,6 +383,9 @@ class _OneDomain:
     def fill_domain(self, values: list[Any]) -> None:
         stats.fill(Domain, self._told, values)
         _set(Domain, values, state=self._state, state_reason=self._reason)
+        if not self._active:  # fresher than the definition: changing it for the next start raises no event
+            for now, next_start in _CONFIG_OF_INACTIVE:
+                values[next_start] = values[now]
 
     def vcpus(self, uuid: str) -> list[Row]:
         if not self._active:
@@ -433,6 +452,12 @@ class _OneDomain:
             fields = stats.from_interface_stats(counted) if counted else {}
         stats.fill(Nic, fields, values)
         return Nic.of_values(tuple(values))
+
+
+_CONFIG_OF_INACTIVE = tuple(
+    (Domain.positions[name], Domain.positions[f"config_{name}"])
+    for name in ("vcpus", "max_vcpus", "memory", "max_memory")
+)
 
 
 def _values(row: type[Row], columns: Mapping[str, Any]) -> tuple[Any, ...]:

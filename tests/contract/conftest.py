@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from agent.model import Disk, Domain, Nic, Vcpu
+from drivers.fake import Fake
 from drivers.libvirt import LibvirtDriver
-from tests.contract.subjects import Subject, connected, qemu_xml, test_driver_xml
+from tests.contract.subjects import Subject, connected, mock_xml, qemu_xml
 from tests.servers import PrivateLibvirt, Session, System, Unavailable, write_node
 
 ALL = frozenset((Domain, Vcpu, Disk, Nic))
@@ -47,10 +48,11 @@ def thousand(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_node(tmp_path_factory.mktemp("node") / "node.xml", domains=1000)
 
 
-def test_driver_subject(uri: str) -> Subject:
+def mock_subject(uri: str) -> Subject:
     """libvirt's test driver: a hypervisor of its own kind, whose guests exist only in its memory."""
     return Subject(
-        name="test", driver=LibvirtDriver("test", uri), definition=test_driver_xml, real=False, counts=ALL
+        name="test", driver=LibvirtDriver("test", uri), definition=mock_xml, real=False, counts=ALL,
+        starts_paused=False, has_agent=True,
     )  # fmt: skip
 
 
@@ -61,7 +63,15 @@ def qemu_subject(server: PrivateLibvirt) -> Subject:
     return Subject(name="qemu", driver=driver, definition=images, real=True, counts=ALL - {Nic})
 
 
-SUBJECTS = ("test-default", "test-thousand", "test-rpc", "session", "system")
+def fake_subject() -> Subject:
+    """Our own hypervisor in memory."""
+    return Subject(
+        name="fake", driver=Fake("fake", "fake:///?domains=300"), definition=mock_xml, real=False, counts=ALL,
+        keeps_devices=False, has_agent=True,
+    )  # fmt: skip
+
+
+SUBJECTS = ("fake", "test-default", "test-thousand", "test-rpc", "session", "system")
 
 
 @pytest.fixture(scope="session", params=SUBJECTS)
@@ -69,12 +79,14 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """Each hypervisor in turn, connected."""
     need = request.getfixturevalue
     match request.param:
+        case "fake":
+            made = fake_subject()
         case "test-default":
-            made = test_driver_subject("test:///default")
+            made = mock_subject("test:///default")
         case "test-thousand":
-            made = test_driver_subject(need("thousand"))
+            made = mock_subject(need("thousand"))
         case "test-rpc":
-            made = test_driver_subject(need("session_libvirtd").test_uri())
+            made = mock_subject(need("session_libvirtd").test_uri())
         case "session":
             made = qemu_subject(need("session_libvirtd"))
         case "system":

@@ -52,7 +52,12 @@ class Subject:
     """Whether guests are QEMU processes: they ignore requests, since there is no operating system in them."""
     counts: frozenset[type[Row]] = frozenset()
     """Rows whose counters are filled while the domain runs."""
-    live_vcpus: bool = True
+    starts_paused: bool = True
+    """Whether the flag to start paused does something."""
+    keeps_devices: bool = True
+    """Whether disks and NICs are those of the definition; the fake gives every guest devices of its own making."""
+    has_agent: bool = False
+    """Whether guests play along when their agent is asked for something."""
     heard: queue.SimpleQueue[Heard] = field(default_factory=queue.SimpleQueue)
 
     def wanted(self, **changes: Any) -> Wanted:
@@ -126,12 +131,9 @@ def connected(subject: Subject) -> Iterator[Subject]:
         subject.driver.close()
 
 
-def test_driver_xml(guest: Wanted) -> str:
+def mock_xml(guest: Wanted) -> str:
     """A definition for libvirt's test driver."""
     return _xml(guest, "test", disks=[f"/guests/{guest.name}-{n}.img" for n in range(guest.disks)], nic="network")
-
-
-test_driver_xml.__test__ = False  # type: ignore[attr-defined]  # its name is libvirt's, not pytest's
 
 
 def qemu_xml(image: Callable[[str], str]) -> Callable[[Wanted], str]:

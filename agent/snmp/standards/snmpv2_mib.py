@@ -1,7 +1,6 @@
 """SNMPv2-MIB (RFC 3418): the system group, the modules that the agent implements, and the counters of the engine."""
 
 import platform
-import socket
 from collections.abc import Callable, Iterable
 
 from agent import __version__
@@ -36,7 +35,7 @@ def _scalar(oid: Oid, make: Callable[[], bytes]) -> Column:
 def columns(engine: Engine, hypervisor: str, *, contact: str = "", location: str = "") -> Iterable[Column]:
     """The columns of the module, for the view of one hypervisor. All are read-only."""
     description = _text(f"virtmap {__version__}, agent of the hypervisor {hypervisor}; {platform.platform(terse=True)}")
-    name = _text(socket.getfqdn() or platform.node())
+    name = _text(platform.node())  # the fully qualified name would take a resolver, and its time
     yield _scalar((*SYSTEM, 1), lambda: description)
     yield _scalar((*SYSTEM, 2), lambda: ber.encode_oid(AGENT))
     yield _scalar((*SYSTEM, 3), lambda: ber.encode_integer(engine.uptime(), ber.TICKS))

@@ -1,0 +1,34 @@
+# One word per habit. Everything happens in .venv, which the first use sets up; see .ci/setup.
+
+VENV := .venv/bin
+SOURCES := pyproject.toml constraints.txt .ci/setup
+CHECKED := agent drivers tests
+
+.PHONY: run test lint generate bench
+
+run: .venv/ready-run
+	@$(VENV)/virtmap demo
+
+test: .venv/ready-test
+	@$(VENV)/python -c "from tests.servers import versions; print('\n'.join(versions().values()))"
+	@$(MAKE) --no-print-directory lint
+	$(VENV)/virtmap generate --check
+	$(VENV)/pytest
+
+lint: .venv/ready-test
+	$(VENV)/ruff check $(CHECKED)
+	$(VENV)/ruff format --check $(CHECKED)
+	$(VENV)/mypy
+	$(VENV)/lint-imports --no-logo
+
+generate: .venv/ready-run
+	$(VENV)/virtmap generate
+
+bench: .venv/ready-test
+	@for file in tests/bench/[a-z]*.py; do echo "== $$file"; $(VENV)/python "$$file" || exit 1; done
+
+.venv/ready-run: $(SOURCES)
+	@.ci/setup run
+
+.venv/ready-test: $(SOURCES)
+	@.ci/setup test

@@ -1,0 +1,180 @@
+"""The composition root: from a configuration to a running agent, and to its end.
+
+    config -> driver -> inventory -> operations -> SNMP and CIM
+
+Nothing here decides anything. An end is always bounded: calls to hypervisors run in daemon threads, which nobody waits
+for.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from agent.cim.accounts import Accounts
+from agent.cim.provider import Provider
+from agent.cim.server import Server as CimServer
+from agent.cim.server import tls_context
+from agent.config import Config, Endpoint, Hypervisor
+from agent.demo import Addresses
+from agent.driver import Driver
+from agent.errors import ConfigError
+from agent.inventory import Inventory, Pace
+from agent.operations import Operations
+from agent.snmp import engine
+from agent.snmp.server import Server as SnmpServer
+from agent.snmp.standards import snmpv2_mib
+from agent.state import State
+from agent.workers import Workers
+from drivers.fake import Fake
+
+log = logging.getLogger("virtmap")
+
+STOP_LIMIT = 5.0
+"""Seconds in which everything has to come to its end before it is left as it is."""
+
+
+def driver(hypervisor: Hypervisor) -> Driver:
+    """The driver for a URI: the fake for fake:, libvirt for everything else."""
+    if urlsplit(hypervisor.uri).scheme == "fake":
+        return Fake(hypervisor.name, hypervisor.uri)
+    try:
+        from drivers.libvirt.driver import (
+            LibvirtDriver,
+        )  # only needed, and only there, when there is libvirt to talk to
+    except ImportError as error:
+        raise ConfigError(f"hypervisor {hypervisor.name}: libvirt-python is not usable here: {error}") from error
+    return LibvirtDriver(hypervisor.name, hypervisor.uri)
+
+
+class Agent:
+    """Everything that serves a configuration. Made, started and stopped in the running loop."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.context = None
+        if config.cim is not None and config.cim.https:
+            self.context = tls_context(config.cim.certificate or "", config.cim.key or "")
+        drivers = [driver(h) for h in config.hypervisors]
+        self.state = State(config.state.directory)
+        self.inventories = {d.name: self._inventory(d) for d in drivers}
+        self.operations = Operations(self.inventories, self.state)
+        self._snmp: SnmpServer | None = None
+        self._cim: CimServer | None = None
+
+    def _inventory(self, one: Driver) -> Inventory:
+        settings = self.config.inventory
+        pace = Pace(
+            interval=settings.interval, idle_after=settings.idle_after, call_limit=settings.call_limit,
+            forget_after=settings.forget_after, readers=max(1, settings.workers // 2),
+        )  # fmt: skip
+        return Inventory(one, self.state, pace=pace, workers=Workers(settings.workers, f"virtmap-{one.name}"))
+
+    async def start(self) -> Addresses:
+        """Listen and begin to read. ConfigError when an address cannot be listened on; nothing is left open then."""
+        try:
+            snmp = self._start_snmp()
+            http, https = await self._start_cim()
+        except BaseException:
+            await self.stop()
+            raise
+        for inventory in self.inventories.values():
+            inventory.start()
+        return Addresses(snmp=snmp, http=http, https=https)
+
+    def _start_snmp(self) -> tuple[Endpoint, ...]:
+        if self.config.snmp is None:
+            return ()
+        first = self.config.hypervisors[0].name
+        communities = [
+            engine.Community(
+                name=c.name.reveal().encode(), label=f"community {i}", role=c.role, sources=c.sources,
+                hypervisor=c.hypervisor or first,
+            )
+            for i, c in enumerate(self.config.communities)
+        ]  # fmt: skip
+        answering = engine.Engine(self.inventories, self.operations, communities, standing=snmpv2_mib.columns)
+        self._snmp = SnmpServer(answering, self.operations)
+        bound = self._snmp.start([(e.host, e.port) for e in self.config.snmp.listen])
+        return tuple(Endpoint(host=host, port=port) for host, port in bound)
+
+    async def _start_cim(self) -> tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]]:
+        cim = self.config.cim
+        if cim is None:
+            return (), ()
+        provider = Provider(self.inventories, self.operations, host=socket.gethostname())
+        self._cim = CimServer(provider, Accounts(self.config.accounts, cim.anonymous))
+        try:
+            http, https = await self._cim.start(cim.http, cim.https, self.context)
+        except OSError as error:
+            raise ConfigError(f"cim.listen: {error.strerror or error}") from error
+        return tuple(http), tuple(https)
+
+    async def read(self, limit: float) -> list[str]:
+        """Wait until every hypervisor was read for the first time; gives the names of those that were not in time."""
+        waits = [asyncio.ensure_future(i.wait_refreshed()) for i in self.inventories.values()]
+        await asyncio.wait(waits, timeout=limit)
+        late = [name for name, wait in zip(self.inventories, waits, strict=True) if not wait.done()]
+        for wait in waits:
+            wait.cancel()
+        return late
+
+    async def stop(self) -> None:
+        """Stop listening, let running operations end for a moment, drop the connections. Bounded, and never raises."""
+        steps: list[Callable[[], Awaitable[None]]] = []
+        if self._snmp is not None:
+            steps.append(self._snmp.stop)
+        if self._cim is not None:
+            steps.append(self._cim.stop)
+        steps += [self.operations.stop, *(i.stop for i in self.inventories.values())]
+        for step in steps:
+            try:
+                async with asyncio.timeout(STOP_LIMIT):
+                    await step()
+            except TimeoutError:
+                log.warning("%s did not end within %g s and is left", step, STOP_LIMIT)
+        self.state.close()
+
+
+def calm_the_collector() -> None:
+    """Keep Python's collector of cycles away from the rows.
+
+    A row holds enumeration members, so its tuple counts as something to visit, and a full pass at 10,000 domains takes
+    a tenth of a second, with the GIL held. Rows form no cycles: young garbage is collected as always, old never.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(2_000, 10, 1_000_000)
+
+
+async def run(config: Config, started: Callable[[Agent, Addresses], Awaitable[None]]) -> None:
+    """Serve a configuration until SIGTERM or SIGINT. `started` is awaited when it listens and begins to read."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    agent = Agent(config)
+    try:
+        addresses = await agent.start()
+        calm_the_collector()
+        starting = asyncio.ensure_future(started(agent, addresses))
+        ending = asyncio.ensure_future(ended.wait())
+        await asyncio.wait([starting, ending], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+        await ending
+    finally:
+        await agent.stop()
+
+
+if __name__ == "__main__":
+    from agent.cli import main
+
+    sys.exit(main())

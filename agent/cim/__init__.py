@@ -1,0 +1,1 @@
+"""The WBEM server: the mapping as CIM classes, served over CIM-XML."""

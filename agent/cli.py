@@ -1,0 +1,345 @@
+"""The `virtmap` command: thin, every verb calls one function.
+
+An error is one line on stderr that says what to do. The exit status is 2 when the command or the configuration is wrong,
+1 when something failed.
+"""
+
+import asyncio
+import getpass
+import json
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import argon2
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import agent
+from agent import demo as demonstration
+from agent.__main__ import Agent, driver, run
+from agent.config import Config, Hypervisor, load
+from agent.coverage import coverage as covered
+from agent.coverage import groups
+from agent.demo import Addresses, Example
+from agent.driver import Batch, Driver
+from agent.errors import ConfigError, Failed, VirtmapError
+from agent.model import MODEL, Domain
+from agent.schema import numbers
+from agent.schema.declare import Row
+from agent.schema.types import Enumeration, Secret, canonical
+from agent.workers import Workers
+
+FIRST_READING = 15.0
+"""Seconds that the demonstration waits for its hypervisor."""
+
+SHOW_LIMIT = 60.0
+"""Seconds that `show` waits for each call to a hypervisor."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.version_option(agent.__version__, prog_name="virtmap")
+@click.pass_context
+def virtmap(context: click.Context) -> None:
+    """The full libvirt driver API as SNMP MIB tables and CIM classes."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+        context.exit(2)
+
+
+@virtmap.command()
+@click.option("--config", "file", required=True, type=click.Path(path_type=Path), help="The TOML configuration.")
+@click.option("--verbose", is_flag=True, help="Log every request.")
+def serve(file: Path, verbose: bool) -> None:
+    """Serve a configuration until SIGTERM or Ctrl-C."""
+    config = load(file)
+    _log_to_stderr(logging.DEBUG if verbose else logging.INFO)
+    asyncio.run(run(config, _serving))
+
+
+async def _serving(_: Agent, addresses: Addresses) -> None:
+    click.echo(f"ready: {addresses}")
+
+
+@virtmap.command()
+@click.option("--uri", default="test:///default", show_default=True, help="The hypervisor, as a libvirt URI.")
+@click.option("--snmp-port", default=10161, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--http-port", default=15988, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--https-port", default=15989, show_default=True, type=click.IntRange(0, 65535))
+def demo(uri: str, snmp_port: int, http_port: int, https_port: int) -> None:
+    """Serve one hypervisor on loopback, and tell what to try. Port 0 takes a free one.
+
+    `fake:///?domains=10000` is a hypervisor in memory with that many domains.
+    """
+    _log_to_stderr(logging.WARNING)
+    directory = Path(tempfile.mkdtemp(prefix="virtmap-demo-"))
+    try:
+        config, secret = demonstration.configuration(
+            uri, snmp=snmp_port, http=http_port, https=https_port, directory=directory
+        )
+        asyncio.run(run(config, lambda served, addresses: _demonstrate(served, addresses, secret)))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _demonstrate(served: Agent, addresses: Addresses, secret: Secret) -> None:
+    late = await served.read(FIRST_READING)
+    inventory = served.inventories[demonstration.HYPERVISOR]
+    if late:
+        raise Failed(f"{inventory.driver.uri} cannot be read: {_problem(served)}; try --uri test:///default")
+    domains = inventory.snapshot.table(Domain)
+    example = Example(index=domains.indexes[0][0], uuid=domains.records[0][0]) if len(domains) else None
+    click.echo(f"virtmap {agent.__version__}: {inventory.driver.uri}, {len(domains)} domains")
+    click.echo(f"reading: community {demonstration.PUBLIC}, and HTTP without credentials; from this machine only")
+    click.echo(f"operating: community {secret.reveal()}; account {demonstration.OPERATOR}, password {secret.reveal()}")
+    click.echo("\nTry, in another terminal:\n")
+    certificate = served.config.cim.certificate or "" if served.config.cim else ""
+    commands = demonstration.trials(addresses, secret, example, certificate=certificate, pywbemcli=_beside("pywbemcli"))
+    for what, command in commands:
+        click.echo(f"# {what}\n{command}\n")
+    click.echo(f"ready: {addresses}; Ctrl-C ends it")
+
+
+def _problem(served: Agent) -> str:
+    for inventory in served.inventories.values():
+        for row in inventory.snapshot.table(MODEL.row("Host")).rows():
+            if problem := row.as_dict()["problem"]:
+                return str(problem)
+    return f"no answer within {FIRST_READING:g} s"
+
+
+def _beside(program: str) -> str:
+    """A program of the environment that we run in, by a name that works from the current directory."""
+    path = Path(sys.executable).with_name(program)
+    if not path.exists():
+        return program
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+@virtmap.command("check-config")
+@click.argument("file", type=click.Path(path_type=Path))
+def check_config(file: Path) -> None:
+    """Say whether a configuration can be used."""
+    config = load(file)
+    _check_files(config)
+    click.echo(f"{file}: is right: {_told(config)}")
+
+
+def _check_files(config: Config) -> None:
+    """What only shows when it is used: certificate and key, and the drivers' URIs."""
+    from agent.cim.server import tls_context
+
+    if config.cim is not None and config.cim.https:
+        tls_context(config.cim.certificate or "", config.cim.key or "")
+    for hypervisor in config.hypervisors:
+        driver(hypervisor)
+
+
+def _told(config: Config) -> str:
+    names = ", ".join(h.name for h in config.hypervisors)
+    cim = config.cim
+    addresses = Addresses(
+        snmp=config.snmp.listen if config.snmp else (), http=cim.http if cim else (), https=cim.https if cim else ()
+    )
+    return f"hypervisors {names}; {addresses}; {len(config.communities)} communities, {len(config.accounts)} accounts"
+
+
+@virtmap.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail if anything would change.")
+def generate(check: bool) -> None:
+    """Write the MIB modules, the MOF and the reference manual from the mapping."""
+    from agent import generate as generation  # it needs the templates, which nothing else does
+
+    ledger = Path(agent.__file__).parent / "model" / numbers.FILE
+    if check:
+        told = generation.check() + numbers.breaches(MODEL, ledger.read_text("utf-8"))
+        if told:
+            raise Failed("\n".join(told))
+        click.echo("everything is as the mapping says")
+        return
+    for name in generation.write():
+        click.echo(name)
+    for line in numbers.append(MODEL, ledger):
+        click.echo(f"{ledger.name}: {line}")
+
+
+@virtmap.command()
+@click.argument("table")
+@click.option("--uri", default="test:///default", show_default=True, help="The hypervisor, as a libvirt URI.")
+@click.option("--columns", metavar="A,B,...", help="Which columns, by name.")
+@click.option("--all", "everything", is_flag=True, help="All columns, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="All columns, as JSON.")
+def show(table: str, uri: str, columns: str | None, everything: bool, as_json: bool) -> None:
+    """Print the rows of a TABLE, straight from a hypervisor; no server is needed."""
+    row = _row(table)
+    wanted = _columns(row, columns)
+    rows = asyncio.run(_rows(driver(Hypervisor(name="local", uri=uri)), row))
+    if as_json:
+        click.echo(json.dumps([_plain(r) for r in rows], indent=2, ensure_ascii=False))
+    elif everything:
+        _print_records(rows)
+    else:
+        _print_table(row, rows, wanted)
+
+
+def _row(name: str) -> type[Row]:
+    shown = [r for r in MODEL.rows if not r.internal]
+    for row in shown:
+        if name.lower() in (row.__name__.lower(), f"{row.__name__}s".lower()):
+            return row
+    raise click.UsageError(f"there is no table {name}; there are {', '.join(r.__name__.lower() for r in shown)}")
+
+
+def _columns(row: type[Row], columns: str | None) -> list[str] | None:
+    if columns is None:
+        return None
+    wanted = [c.strip() for c in columns.split(",")]
+    for column in wanted:
+        if column not in row.positions:
+            raise click.UsageError(f"{row.__name__} has no column {column}; it has {', '.join(row.positions)}")
+    return wanted
+
+
+async def _rows(source: Driver, row: type[Row]) -> list[Row]:
+    """All rows of a table; what could not be read is told on stderr. A hypervisor that hangs is not waited for."""
+    workers = Workers(1, "virtmap-show")
+    try:
+        await workers.run(source.connect, limit=SHOW_LIMIT, what=f"{source.uri}: connect")
+        plan = await workers.run(source.plan, limit=SHOW_LIMIT, what=f"{source.uri}: list")
+        found: list[Row] = []
+        for piece in plan.pieces:
+            if all(root[0] is not row.root() for root in piece.roots):
+                continue
+            batch: Batch = await workers.run(piece.read, limit=SHOW_LIMIT, what=f"{source.uri}: read")
+            found += [r for r in batch.rows if type(r) is row]
+            for error in batch.failed.values():
+                click.echo(f"virtmap: {error}", err=True)
+        return found
+    finally:
+        workers.close()
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    """A row as JSON has it: enumerations by label, times as ISO 8601."""
+    return {name: _simple(value) for name, value in row.as_dict().items()}
+
+
+def _simple(value: Any) -> Any:
+    return canonical(value) if isinstance(value, Enumeration | datetime) else value
+
+
+def _print_table(row: type[Row], rows: Sequence[Row], wanted: list[str] | None) -> None:
+    """The wanted columns, or those that have values, as many as fit side by side."""
+    console = Console()
+    filled = [n for n, i in row.positions.items() if any(r.values[i] is not None for r in rows)]
+    texts = {n: [_text(r.values[row.positions[n]]) for r in rows] for n in wanted or filled}
+    names = wanted or _fitting(texts, console.width)
+    table = Table()
+    for name in names:
+        right = row.fields[row.positions[name]].semantic.python is int
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for line in zip(*(texts[n] for n in names), strict=True):
+        table.add_row(*map(Text, line))
+    console.print(table)
+    if len(names) < len(texts):
+        click.echo(f"{len(texts) - len(names)} more columns have values; see --columns, --all and --json", err=True)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else canonical(value)
+
+
+def _fitting(texts: dict[str, list[str]], width: int) -> list[str]:
+    """The first columns that fit in a width with their borders; what comes after a wide one may still fit."""
+    left, names = width - 1, list[str]()
+    for name, column in texts.items():
+        needed = max(map(len, (name, *column))) + 3
+        if needed <= left or not names:
+            names.append(name)
+            left -= needed
+    return names
+
+
+def _print_records(rows: Sequence[Row]) -> None:
+    for row in rows:
+        for name, value in row.as_dict().items():
+            click.echo(f"{name:32} {_text(value)}".rstrip())
+        click.echo()
+
+
+@virtmap.command()
+@click.option("--json", "as_json", is_flag=True, help="Every function with what maps it, as JSON.")
+def coverage(as_json: bool) -> None:
+    """Say how much of libvirt's API is mapped, left out for a reason, or missing."""
+    found = covered(MODEL)
+    if as_json:
+        functions = [
+            {
+                "function": c.function.name, "library": c.function.library, "group": c.function.group,
+                "kind": c.function.kind, "counted": c.function.counted, "status": c.status,
+                "mapped_by": list(c.mapped_by), "reason": c.reason,
+            }
+            for c in found
+        ]  # fmt: skip
+        click.echo(json.dumps(functions, indent=2))
+        return
+    table = Table("group", "mapped", "left out", "missing", "of")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    counts = groups(found)
+    for g in counts:
+        table.add_row(g.name, str(g.mapped), str(g.left_out), str(g.missing), str(g.total))
+    table.add_section()
+    sums = [sum(getattr(g, kind) for g in counts) for kind in ("mapped", "left_out", "missing", "total")]
+    table.add_row("all", *map(str, sums))
+    Console().print(table)
+
+
+@virtmap.command("hash-password")
+def hash_password() -> None:
+    """Ask for a password, and print the hash of it that a configuration holds."""
+    if sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Again: ") != password:
+            raise Failed("the two are not the same")
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    if not password:
+        raise click.UsageError("an empty password protects nothing")
+    click.echo(argon2.PasswordHasher().hash(password))
+
+
+def _log_to_stderr(level: int) -> None:
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit status."""
+    try:
+        result = virtmap.main(args=arguments, prog_name="virtmap", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "virtmap"
+        return _failed(f"{error.format_message()} (see `{where} --help`)", 2)
+    except click.Abort:
+        return _failed("interrupted", 130)
+    except ConfigError as error:
+        return _failed(str(error), 2)
+    except (VirtmapError, click.ClickException) as error:
+        return _failed(str(error), 1)
+    except BrokenPipeError:  # `virtmap show domain | head` is no error
+        sys.stderr.close()
+        return 0
+
+
+def _failed(why: str, status: int) -> int:
+    click.echo(f"virtmap: {why}", err=True)
+    return status

@@ -1,0 +1,135 @@
+"""What `virtmap demo` adds to an ordinary agent: a configuration that needs no file, and what to try with it.
+
+Nothing of it reaches beyond this machine or lasts: everything listens on loopback, the credential is new each time, and
+the folder with the state and the certificate goes when the demonstration ends.
+"""
+
+import ipaddress
+import secrets
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+
+import argon2
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from agent.config import Account, Cim, Community, Config, Endpoint, Hypervisor, Snmp, StateSettings
+from agent.schema.declare import Access
+from agent.schema.types import Secret
+
+HOST = "127.0.0.1"
+HYPERVISOR = "demo"
+OPERATOR = "operator"
+PUBLIC = "public"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """Where an agent really listens, by protocol."""
+
+    snmp: tuple[Endpoint, ...] = ()
+    http: tuple[Endpoint, ...] = ()
+    https: tuple[Endpoint, ...] = ()
+
+    def __str__(self) -> str:
+        said = [f"SNMP on {e}" for e in self.snmp]
+        said += [f"CIM on http://{e}" for e in self.http]
+        said += [f"CIM on https://{e}" for e in self.https]
+        return ", ".join(said)
+
+
+def configuration(uri: str, *, snmp: int, http: int, https: int, directory: Path) -> tuple[Config, Secret]:
+    """The configuration of a demonstration on these ports, and the operator's secret, made for this once."""
+    secret = Secret(secrets.token_hex(8))
+    certificate, key = self_signed(directory)
+    config = Config(
+        hypervisors=(Hypervisor(name=HYPERVISOR, uri=uri),),
+        snmp=Snmp(listen=(Endpoint(host=HOST, port=snmp),)),
+        communities=(
+            Community(name=Secret(PUBLIC), role=Access.OBSERVE),
+            Community(name=secret, role=Access.OPERATE),
+        ),
+        cim=Cim(
+            http=(Endpoint(host=HOST, port=http),),
+            https=(Endpoint(host=HOST, port=https),),
+            certificate=str(certificate),
+            key=str(key),
+            anonymous=Access.OBSERVE,
+        ),
+        accounts=(
+            Account(
+                name=OPERATOR,
+                role=Access.OPERATE,
+                password_hash=Secret(argon2.PasswordHasher().hash(secret.reveal())),
+            ),
+        ),
+        state=StateSettings(directory=str(directory)),
+    )
+    return config, secret
+
+
+def self_signed(directory: Path, *, host: str = HOST, days: int = 30) -> tuple[Path, Path]:
+    """The PEM files of a new certificate for an address, signed by itself, and of its key, which only we may read."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "virtmap demo")])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(host))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_file, key_file = directory / "certificate.pem", directory / "key.pem"
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.touch(mode=0o600)
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate_file, key_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A domain to try things on: its SNMP index and its UUID."""
+
+    index: int
+    uuid: str
+
+
+def trials(
+    addresses: Addresses, secret: Secret, example: Example | None, *, certificate: str, pywbemcli: str
+) -> Iterator[tuple[str, str]]:
+    """What to type, each with what it does. Without an example there is no domain to act on."""
+    snmp, http, https = addresses.snmp[0], addresses.http[0], addresses.https[0]
+    mibs = str(resources.files("mibs"))
+    load = f"-v2c -M {shlex.quote(f'{mibs}:{mibs}/standard')} -m ALL"
+    word = secret.reveal()
+    yield "the domains, by SNMP", f"snmpbulkwalk {load} -c {PUBLIC} {snmp} virtmapDomainTable"
+    yield "how old each table is", f"snmptable {load} -c {PUBLIC} -Cb -Cw 100 {snmp} virtmapReadingTable"
+    if example is not None:
+        action = f"virtmapDomainAction.{example.index}"
+        yield "pause a domain, by SNMP", f"snmpset {load} -c {word} {snmp} {action} = suspend"
+    plain = f"{pywbemcli} -s http://{http} -d root/virtmap"
+    yield "the domains, by CIM", f"{plain} -o table instance enumerate Virtmap_Domain --pl ElementName,State,Memory"
+    if example is not None:
+        path = shlex.quote(f'Virtmap_Domain.CreationClassName="Virtmap_Domain",Name="{example.uuid}"')
+        yield "what belongs to a domain", f"{plain} instance associators --no {path}"
+        # The variable goes before --ca-certs and --no-verify alike where it is set already, so it is the sure way.
+        operator = (
+            f"REQUESTS_CA_BUNDLE={shlex.quote(certificate)} {pywbemcli} -s https://{https} -u {OPERATOR} -p {word}"
+        )
+        yield "let it run again, by CIM", f"{operator} -d root/virtmap instance invokemethod {path} Resume"
+    yield "the disks, by wbemcli", f"wbemcli -nl ei http://{http}/root/virtmap:Virtmap_Disk"

@@ -1,0 +1,94 @@
+"""Clients that we did not write, against a running server: pywbemcli, and wbemcli of sblim."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sysconfig
+
+import pytest
+from served import OPERATOR, Running
+
+WBEMCLI = shutil.which("wbemcli")
+PYWBEMCLI = shutil.which("pywbemcli", path=sysconfig.get_path("scripts")) or shutil.which("pywbemcli")
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def domain(running: Running) -> str:
+    """The path of a running domain, without its namespace."""
+    found = running.client().EnumerateInstances("Virtmap_Domain", PropertyList=["ElementName"])
+    path = next(i.path for i in found if i["ElementName"] == "guest1")
+    return f'Virtmap_Domain.CreationClassName="Virtmap_Domain",Name="{path["Name"]}"'
+
+
+@pytest.mark.skipif(WBEMCLI is None, reason="wbemcli of sblim is not installed")
+class TestWbemcli:
+    """Its parser of its own is a strict and odd one, and so a good peer."""
+
+    def ask(self, running: Running, verb: str, rest: str, *more: str, credentials: str = "") -> list[str]:
+        assert WBEMCLI is not None
+        url = f"http://{credentials}127.0.0.1:{running.port}/root/virtmap:{rest}"
+        return run(WBEMCLI, "-nl", verb, url, *more).splitlines()
+
+    def test_instances(self, running: Running) -> None:
+        assert len(self.ask(running, "ein", "Virtmap_Domain")) == 8
+        told = self.ask(running, "ei", "Virtmap_Domain")
+        assert '-ElementName="guest1"' in told
+        assert sum(line.startswith("-State=") for line in told) == 8
+        assert '-ElementName="guest1"' in self.ask(running, "gi", domain(running))
+        assert sum(line.startswith("-DeviceID=") for line in self.ask(running, "ei", "CIM_LogicalDevice")) == 40
+
+    def test_classes(self, running: Running) -> None:
+        assert any("Virtmap_Nic" in line for line in self.ask(running, "ecn", ""))
+        assert any("CIM_ManagedElement" in line for line in self.ask(running, "ec", ""))
+        assert any("CpuTime" in line for line in self.ask(running, "gc", "Virtmap_Vcpu"))
+
+    def test_associations(self, running: Running) -> None:
+        path = domain(running)
+        assert len(self.ask(running, "ain", path)) == 7
+        assert len(self.ask(running, "rin", path)) == 7
+        assert any("Virtmap_Disk" in line for line in self.ask(running, "ai", path))
+        assert any("GroupComponent" in line for line in self.ask(running, "ri", path))
+
+    def test_methods(self, running: Running) -> None:
+        credentials = f"{OPERATOR[0]}:{OPERATOR[1]}@"
+        path = domain(running)
+        assert any("Suspend: 0" in line for line in self.ask(running, "cm", path, "Suspend", credentials=credentials))
+        assert "-State=4" in self.ask(running, "gi", path)
+        self.ask(running, "cm", path, "Resume", credentials=credentials)
+        assert "-State=2" in self.ask(running, "gi", path)
+
+
+@pytest.mark.skipif(PYWBEMCLI is None, reason="pywbemcli is not installed")
+class TestPywbemcli:
+    def ask(self, running: Running, *rest: str) -> str:
+        assert PYWBEMCLI is not None
+        user, password = OPERATOR
+        return run(PYWBEMCLI, "-s", running.url, "-d", "root/virtmap", "-u", user, "-p", password, *rest)
+
+    def test_instances_and_counts(self, running: Running) -> None:
+        assert "guest1" in self.ask(
+            running, "-o", "table", "instance", "enumerate", "Virtmap_Domain", "--pl", "ElementName"
+        )
+        counts = self.ask(running, "instance", "count", "Virtmap_*")
+        assert any(line.split()[-2:] == ["Virtmap_Domain", "8"] for line in counts.splitlines() if line.split())
+
+    def test_classes(self, running: Running) -> None:
+        assert "Virtmap_Vcpu" in self.ask(running, "class", "tree", "CIM_LogicalDevice")
+        assert "CpuTime" in self.ask(running, "class", "get", "Virtmap_Vcpu")
+
+    def test_associations_and_methods(self, running: Running) -> None:
+        path = domain(running)
+        assert "Virtmap_Host" in self.ask(running, "instance", "associators", path, "--no")
+        assert "ReturnValue=0" in self.ask(
+            running, "instance", "invokemethod", path, "SetAutostart", "-p", "Autostart=true"
+        )
+
+    def test_the_server_itself(self, running: Running) -> None:
+        assert "virtmap" in self.ask(running, "server", "info")
+        assert "interop" in self.ask(running, "namespace", "list")

@@ -1,0 +1,315 @@
+"""The HTTP shell: headers, status codes, credentials, limits, streaming (DSP0200, chapters 6 and 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime
+import http.client
+import pathlib
+import socket
+import ssl
+from collections.abc import Iterator
+
+import pytest
+import pywbem
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from served import OBSERVER, OPERATOR, Running, account, serve
+
+from agent.cim import server
+from agent.cim.accounts import Accounts, is_loopback
+from agent.config import Endpoint
+from agent.errors import ConfigError
+from agent.schema.declare import Access
+
+HEADERS = {"Content-Type": 'application/xml; charset="utf-8"', "CIMOperation": "MethodCall"}
+
+
+def body(class_name: str = "Virtmap_Domain", operation: str = "EnumerateInstances") -> bytes:
+    return (
+        '<?xml version="1.0" encoding="utf-8" ?><CIM CIMVERSION="2.0" DTDVERSION="2.0"><MESSAGE ID="1" '
+        f'PROTOCOLVERSION="1.0"><SIMPLEREQ><IMETHODCALL NAME="{operation}"><LOCALNAMESPACEPATH>'
+        '<NAMESPACE NAME="root"/><NAMESPACE NAME="virtmap"/></LOCALNAMESPACEPATH><IPARAMVALUE NAME="ClassName">'
+        f'<CLASSNAME NAME="{class_name}"/></IPARAMVALUE></IMETHODCALL></SIMPLEREQ></MESSAGE></CIM>'
+    ).encode()
+
+
+def basic(pair: tuple[str, str]) -> str:
+    return "Basic " + base64.b64encode(":".join(pair).encode()).decode()
+
+
+def send(
+    running: Running,
+    content: bytes = b"",
+    headers: dict[str, str] | None = None,
+    method: str = "POST",
+    path: str = "/cimom",
+) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
+    try:
+        connection.request(method, path, content, HEADERS if headers is None else headers)
+        answer = connection.getresponse()
+        return answer, answer.read()
+    finally:
+        connection.close()
+
+
+def test_a_short_answer_has_its_length(running: Running) -> None:
+    answer, content = send(running, body("Virtmap_Host"))
+    assert (answer.status, answer.headers["CIMOperation"]) == (200, "MethodResponse")
+    assert int(answer.headers["Content-Length"]) == len(content)
+    assert content.startswith(b'<?xml version="1.0" encoding="utf-8" ?>')
+    assert answer.headers.get_content_type() == "application/xml"
+
+
+def test_a_long_answer_is_chunked_and_whole(running: Running) -> None:
+    answer, content = send(running, body("CIM_ManagedElement"))
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert len(content) > server.SHORT
+    assert content.endswith(b"</CIM>\n")
+
+
+def test_the_old_protocol_gets_one_piece(running: Running) -> None:
+    content = body("CIM_ManagedElement")
+    head = (
+        "POST /cimom HTTP/1.0\r\nContent-Type: application/xml\r\nCIMOperation: MethodCall\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", running.port), timeout=20) as peer:
+        peer.sendall(head.encode() + content)
+        got = b"".join(iter(lambda: peer.recv(65536), b""))
+    assert b"chunked" not in got.partition(b"\r\n\r\n")[0]
+    assert got.endswith(b"</CIM>\n")
+
+
+def test_any_path_will_do(running: Running) -> None:
+    assert send(running, body("Virtmap_Host"), path="/anything/else")[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "cim_error"),
+    [
+        (body(), {"Content-Type": "application/xml"}, 400, "header-mismatch"),
+        (body(), HEADERS | {"CIMOperation": "Batch"}, 501, "unsupported-operation"),
+        (body(), HEADERS | {"CIMMethod": "GetClass"}, 400, "header-mismatch"),
+        (body(), HEADERS | {"CIMObject": "root/other"}, 400, "header-mismatch"),
+        (body(), HEADERS | {"Content-Type": "text/plain"}, 415, "request-not-valid"),
+        (body(), HEADERS | {"Content-Encoding": "gzip"}, 415, "request-not-valid"),
+        (b"", HEADERS, 400, "request-not-well-formed"),
+        (b"<CIM", HEADERS, 400, "request-not-well-formed"),
+        (b"<!DOCTYPE CIM><CIM/>", HEADERS, 400, "request-not-well-formed"),
+        (b"<CIM/>", HEADERS, 400, "request-not-valid"),
+        (b" " * (server.BODY_LIMIT + 1), HEADERS, 413, "request-not-valid"),
+    ],
+)
+def test_refusals(running: Running, content: bytes, headers: dict[str, str], status: int, cim_error: str) -> None:
+    answer, text = send(running, content, headers)
+    assert (answer.status, answer.headers["CIMError"]) == (status, cim_error)
+    assert int(answer.headers["Content-Length"]) == len(text)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"CIMMethod": "EnumerateInstances", "CIMObject": "root%2Fvirtmap"},
+        {"CIMMethod": "enumerateinstances", "CIMObject": "root/virtmap:Virtmap_Domain"},
+        {"CIMObject": "//somewhere/root/virtmap"},
+    ],
+)
+def test_headers_that_agree(running: Running, headers: dict[str, str]) -> None:
+    assert send(running, body(), HEADERS | headers)[0].status == 200
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 405), ("PUT", 405), ("M-POST", 501), ("BREW", 501)])
+def test_other_methods(running: Running, method: str, status: int) -> None:
+    answer, text = send(running, b"", HEADERS | {"Man": "http://www.dmtf.org/cim/mapping/http/v1.0;ns=48"}, method)
+    assert answer.status == status
+    assert int(answer.headers["Content-Length"]) == len(text)
+
+
+def test_a_body_without_end_is_bounded(running: Running) -> None:
+    head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/xml\r\nCIMOperation: MethodCall\r\n"
+    piece = b"%x\r\n" % 65536 + b"x" * 65536 + b"\r\n"
+    with socket.create_connection(("127.0.0.1", running.port), timeout=20) as peer:
+        peer.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(server.BODY_LIMIT // 65536 + 1):
+            peer.sendall(piece)
+        assert peer.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def test_requests_over_the_bound_are_told_to_come_back(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "REQUESTS_AT_ONCE", 0)
+    answer, _ = send(running, body())
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
+def test_several_requests_on_one_connection(running: Running) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
+    sizes = set()
+    for _ in range(3):
+        connection.request("POST", "/", body("CIM_LogicalDevice", "EnumerateInstanceNames"), HEADERS)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        sizes.add(len(answer.read()))
+    connection.close()
+    assert len(sizes) == 1
+
+
+def test_a_client_that_goes_away_harms_nobody(running: Running) -> None:
+    content = body("CIM_ManagedElement")
+    head = (
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/xml\r\nCIMOperation: MethodCall\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
+    )
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", running.port), timeout=20) as peer:
+            peer.sendall(head.encode() + content)
+            peer.recv(10)
+    assert send(running, body())[0].status == 200
+
+
+# --- credentials ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "Basic",
+        "Basic !!!",
+        "Bearer abc",
+        basic(("watcher", "wrong")),
+        basic(("nobody", "see-only")),
+        basic(("", "")),
+    ],
+)
+def test_nobody_enters_without_credentials(strict: Running, authorization: str | None) -> None:
+    headers = HEADERS if authorization is None else HEADERS | {"Authorization": authorization}
+    answer, _ = send(strict, body(), headers)
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith('Basic realm="virtmap"')
+    assert int(answer.headers["Content-Length"]) == 0
+
+
+def test_the_right_password_opens(strict: Running) -> None:
+    for pair in (OBSERVER, OPERATOR, OBSERVER):
+        assert send(strict, body(), HEADERS | {"Authorization": basic(pair)})[0].status == 200
+    with pytest.raises(pywbem.AuthError):
+        strict.client().EnumerateInstanceNames("Virtmap_Domain")
+
+
+def test_wrong_credentials_are_not_anonymous(running: Running) -> None:
+    answer, _ = send(running, body(), HEADERS | {"Authorization": basic(("watcher", "wrong"))})
+    assert answer.status == 401
+
+
+def test_anonymous_is_for_loopback_only() -> None:
+    async def check() -> None:
+        accounts = Accounts((), Access.OBSERVE)
+        found = await accounts.principal(None, "127.0.0.1")
+        assert found is not None
+        assert (found.name, found.role) == ("anonymous", Access.OBSERVE)
+        assert await accounts.principal(None, "192.0.2.1") is None
+        assert await Accounts(()).principal(None, "127.0.0.1") is None
+
+    asyncio.run(check())
+
+
+def test_a_verified_password_is_remembered_and_a_wrong_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
+        accounts = Accounts([account(OBSERVER, Access.OBSERVE)])
+        asked: list[str] = []
+        original = accounts._matches
+        monkeypatch.setattr(accounts, "_matches", lambda stored, given: asked.append(given) or original(stored, given))
+        for _ in range(3):
+            assert await accounts.principal(basic(OBSERVER), "192.0.2.1") is not None
+            assert await accounts.principal(basic(("watcher", "wrong")), "192.0.2.1") is None
+        assert asked.count("see-only") == 1
+        assert asked.count("wrong") == 3
+        assert not any(b"see-only" in mark for mark in accounts._verified)
+
+    asyncio.run(check())
+
+
+def test_loopback_addresses() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1")))
+    assert not any(map(is_loopback, ("192.0.2.1", "::", "fe80::1%eth0", "", "localhost", "::ffff:192.0.2.1")))
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """PEM files of a certificate for localhost and of its key."""
+    directory: pathlib.Path = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, private = directory / "cert.pem", directory / "key.pem"
+    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return str(pem), str(private)
+
+
+@pytest.fixture
+def secure(certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # requests prefers them to what it is told
+        monkeypatch.delenv(name, raising=False)
+    yield from serve({"local": "fake:///?domains=3"}, anonymous=None, certificate=certificate)
+
+
+def test_https(secure: Running, certificate: tuple[str, str]) -> None:
+    url = f"https://localhost:{secure.secure_port}"
+    client = pywbem.WBEMConnection(url, OBSERVER, default_namespace="root/virtmap", ca_certs=certificate[0])
+    assert len(client.EnumerateInstanceNames("Virtmap_Domain")) == 3
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(certificate[0])
+    assert secure.run(lambda: negotiated(secure.secure_port, context)) in ("TLSv1.2", "TLSv1.3")
+
+
+async def negotiated(port: int, context: ssl.SSLContext) -> str | None:
+    """The TLS version that the server and a client agree on."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+    try:
+        version: str | None = writer.get_extra_info("ssl_object").version()
+        return version
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+def test_tls_starts_at_1_2(certificate: tuple[str, str]) -> None:
+    assert server.tls_context(*certificate).minimum_version is ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ConfigError, match=r"cim\.certificate"):
+        server.tls_context("/nonexistent.pem", certificate[1])
+    with pytest.raises(ConfigError, match=r"cim\.certificate"):
+        server.tls_context(certificate[1], certificate[1])
+
+
+def test_a_taken_port_is_an_error_and_nothing_stays_open(running: Running) -> None:
+    taken = Endpoint(host="127.0.0.1", port=running.port)
+    free = Endpoint(host="127.0.0.1", port=0)
+
+    async def check() -> None:
+        second = server.Server(None, Accounts(()))  # type: ignore[arg-type]  # nobody gets as far as the provider
+        with pytest.raises(OSError, match="in use"):
+            await second.start(http=[free, taken])
+
+    running.run(check)
