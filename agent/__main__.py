@@ -7,7 +7,6 @@ for.
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -26,6 +25,7 @@ from agent.driver import Driver
 from agent.errors import ConfigError
 from agent.inventory import Inventory, Pace
 from agent.operations import Operations
+from agent.pauses import Pauses
 from agent.snmp import engine
 from agent.snmp.server import Server as SnmpServer
 from agent.snmp.standards import snmpv2_mib
@@ -61,6 +61,7 @@ class Agent:
         if config.cim is not None and config.cim.https:
             self.context = tls_context(config.cim.certificate or "", config.cim.key or "")
         drivers = [driver(h) for h in config.hypervisors]
+        self.pauses = Pauses()
         self.state = State(config.state.directory)
         self.inventories = {d.name: self._inventory(d) for d in drivers}
         self.operations = Operations(self.inventories, self.state)
@@ -73,7 +74,8 @@ class Agent:
             interval=settings.interval, idle_after=settings.idle_after, call_limit=settings.call_limit,
             forget_after=settings.forget_after, readers=max(1, settings.workers // 2),
         )  # fmt: skip
-        return Inventory(one, self.state, pace=pace, workers=Workers(settings.workers, f"virtmap-{one.name}"))
+        workers = Workers(settings.workers, f"virtmap-{one.name}")
+        return Inventory(one, self.state, pace=pace, workers=workers, undisturbed=self.pauses.undisturbed)
 
     async def start(self) -> Addresses:
         """Listen and begin to read. ConfigError when an address cannot be listened on; nothing is left open then."""
@@ -83,6 +85,7 @@ class Agent:
         except BaseException:
             await self.stop()
             raise
+        self.pauses.install()
         for inventory in self.inventories.values():
             inventory.start()
         return Addresses(snmp=snmp, http=http, https=https)
@@ -141,17 +144,6 @@ class Agent:
         self.state.close()
 
 
-def calm_the_collector() -> None:
-    """Keep Python's collector of cycles away from the rows.
-
-    A row holds enumeration members, so its tuple counts as something to visit, and a full pass at 10,000 domains takes
-    a tenth of a second, with the GIL held. Rows form no cycles: young garbage is collected as always, old never.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(2_000, 10, 1_000_000)
-
-
 async def run(config: Config, started: Callable[[Agent, Addresses], Awaitable[None]]) -> None:
     """Serve a configuration until SIGTERM or SIGINT. `started` is awaited when it listens and begins to read."""
     ended = asyncio.Event()
@@ -161,7 +153,6 @@ async def run(config: Config, started: Callable[[Agent, Addresses], Awaitable[No
     agent = Agent(config)
     try:
         addresses = await agent.start()
-        calm_the_collector()
         starting = asyncio.ensure_future(started(agent, addresses))
         ending = asyncio.ensure_future(ended.wait())
         await asyncio.wait([starting, ending], return_when=asyncio.FIRST_COMPLETED)

@@ -96,7 +96,7 @@ async def _demonstrate(served: Agent, addresses: Addresses, secret: Secret) -> N
         raise Failed(f"{inventory.driver.uri} cannot be read: {_problem(served)}; try --uri test:///default")
     domains = inventory.snapshot.table(Domain)
     example = Example(index=domains.indexes[0][0], uuid=domains.records[0][0]) if len(domains) else None
-    click.echo(f"virtmap {agent.__version__}: {inventory.driver.uri}, {len(domains)} domains")
+    click.echo(f"virtmap {agent.__version__}: {inventory.driver.uri}, {_counted(len(domains), 'domain')}")
     click.echo(f"reading: community {demonstration.PUBLIC}, and HTTP without credentials; from this machine only")
     click.echo(f"operating: community {secret.reveal()}; account {demonstration.OPERATOR}, password {secret.reveal()}")
     click.echo("\nTry, in another terminal:\n")
@@ -105,6 +105,10 @@ async def _demonstrate(served: Agent, addresses: Addresses, secret: Secret) -> N
     for what, command in commands:
         click.echo(f"# {what}\n{command}\n")
     click.echo(f"ready: {addresses}; Ctrl-C ends it")
+
+
+def _counted(number: int, noun: str, plural: str | None = None) -> str:
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _problem(served: Agent) -> str:
@@ -149,7 +153,8 @@ def _told(config: Config) -> str:
     addresses = Addresses(
         snmp=config.snmp.listen if config.snmp else (), http=cim.http if cim else (), https=cim.https if cim else ()
     )
-    return f"hypervisors {names}; {addresses}; {len(config.communities)} communities, {len(config.accounts)} accounts"
+    communities = _counted(len(config.communities), "community", "communities")
+    return f"hypervisors {names}; {addresses}; {communities}, {_counted(len(config.accounts), 'account')}"
 
 
 @virtmap.command()

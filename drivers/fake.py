@@ -829,8 +829,8 @@ def _definition(text: str) -> _Definition:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
     try:
         top = etree.fromstring(text.encode(), parser)
-    except etree.XMLSyntaxError as error:
-        raise Invalid(f"cannot define the domain: XML error: {error.msg}") from None
+    except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
+        raise Invalid(f"cannot define the domain: XML error: {error}") from None
     if top.tag != "domain":
         raise Invalid("cannot define the domain: XML error: the root element is not domain")
     name = (top.findtext("name") or "").strip()

@@ -6,7 +6,6 @@ number of classes and of the flags a client can set.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
@@ -16,14 +15,11 @@ from typing import Any
 import pywbem
 
 from agent.cim.classes import ClassDefinition, Schema
+from agent.cim.classxml import class_xml
 from agent.cim.text import qualifier_declaration
 from agent.schema import dmtf
 
 __all__ = ["ClassEnd", "Detail", "Repository"]
-
-
-#: Empty elements in their short form, which the parser of sblim's wbemcli does not know.
-_EMPTY = re.compile(r"<(PROPERTY|PROPERTY\.ARRAY|PROPERTY\.REFERENCE|METHOD|PARAMETER[A-Z.]*|CLASS)( [^<>]*)/>")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +102,8 @@ class Repository:
         """Both ends of every association class."""
         found = []
         for name in self._names:
+            if "Association" not in self.schema.classes[name].local.qualifiers:
+                continue
             resolved = self.resolved(name, Detail(local_only=False, qualifiers=False))
             ends = [p for p in resolved.properties.values() if p.type == "reference"]
             for one, other in permutations(ends, 2):
@@ -137,8 +135,7 @@ class Repository:
         return [self.schema.classes[each] for each in reversed(names)]
 
     def _class_xml(self, name: str, detail: Detail) -> str:
-        text = str(self.resolved(name, detail).tocimxmlstr())
-        return _EMPTY.sub(r"<\1\2></\1>", text)
+        return class_xml(self.resolved(name, detail))
 
     def resolved(self, name: str, detail: Detail) -> Any:
         """The class as a pywbem.CIMClass with what it inherits."""
@@ -175,13 +172,22 @@ def _merge_features(into: Any, declared: Any, origin: str, *, own: bool) -> None
     for feature in into.values():
         feature.propagated = True
     for name, feature in declared.items():
-        copied = feature.copy()
+        copied = _copied(feature)
         copied.class_origin, copied.propagated = origin, not own
         if name in into:
             qualifiers = into[name].qualifiers
             _merge_qualifiers(qualifiers, feature.qualifiers, own=own)
             copied.qualifiers = qualifiers
         into[name] = copied
+
+
+def _copied(declared: Any) -> Any:
+    """A copy that shares nothing that changes: pywbem's own copies share qualifiers and parameters."""
+    made = declared.copy()
+    made.qualifiers = [qualifier.copy() for qualifier in declared.qualifiers.values()]
+    if isinstance(made, pywbem.CIMMethod):
+        made.parameters = [_copied(parameter) for parameter in declared.parameters.values()]
+    return made
 
 
 def _trimmed(cls: Any, detail: Detail) -> Any:

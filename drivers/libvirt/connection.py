@@ -12,7 +12,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +77,8 @@ class Live:
     since: datetime
     keepalive: bool
     gap: bool
+    session: Any = None
+    """What `opened` made of it."""
 
 
 class Connection:
@@ -89,7 +91,7 @@ class Connection:
         self,
         uri: str,
         *,
-        opened: Callable[[Live], None] = lambda _: None,
+        opened: Callable[[Live], Any] = lambda _: None,
         lost: Callable[[str], None] = lambda _: None,
         patience: Patience | None = None,
     ) -> None:
@@ -138,7 +140,7 @@ class Connection:
             keepalive, before = self._keep_alive(virt), self._live
             since = before.since if before else datetime.now(UTC)
             live = Live(virt=virt, since=since, keepalive=keepalive, gap=before is None)
-            self._opened(live)
+            live = replace(live, session=self._opened(live))
         except libvirt.libvirtError as error:
             attempt.why = self._refusal(error)
         except VirtmapError as error:

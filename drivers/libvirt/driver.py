@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from agent.driver import Changed, Heard, Lost, Plan, Root
-from agent.errors import Unreachable
 from agent.model.domain import Domain
 from agent.schema.declare import Key, Operation
 from drivers.libvirt import events
@@ -43,7 +43,7 @@ class LibvirtDriver:
         self._resync = resync
         self._stuck = stuck
         self.connection = Connection(uri, opened=self._opened, lost=self._lost, patience=patience)
-        self._reader: Reader | None = None
+        self._listens: Any = None
 
     @property
     def keepalive(self) -> bool:
@@ -77,19 +77,23 @@ class LibvirtDriver:
             self._heard(Changed(root=(Domain, key)))
         return outs
 
-    def _opened(self, live: Live) -> None:
+    def _opened(self, live: Live) -> Reader:
         """Each new connection, before anybody reads: events first, so that nothing changes unheard."""
         calls = Calls(live.virt, used=self.called, lost=lambda: self._check(live.virt))
         self.called.update(("open", "virConnect.registerCloseCallback", "virConnect.setKeepAlive"))
         if live.gap:
+            self._listens = live.virt
             for uuid in list(self._memory.definitions):
                 self._memory.changed(uuid)  # whatever happened while nobody listened
-        listening = events.register(calls, self._tell, self._memory.changed)
+        listening = events.register(calls, partial(self._tell, live.virt), self._memory.changed)
+        self._listens = live.virt
         self._memory.resync = self._resync if listening else min(self._resync, RESYNC_WITHOUT_EVENTS)
-        self._reader = Reader(calls, self._memory, name=self.name, uri=self.uri, since=live.since)
+        return Reader(calls, self._memory, name=self.name, uri=self.uri, since=live.since)
 
-    def _tell(self, what: Heard) -> None:
-        self._heard(what)
+    def _tell(self, virt: Any, what: Heard) -> None:
+        """Tell what this connection heard, unless another one listens in its place by now."""
+        if virt is self._listens:
+            self._heard(what)
 
     def _lost(self, why: str) -> None:
         self._heard(Lost(reason=why))
@@ -100,7 +104,5 @@ class LibvirtDriver:
             self.connection.broke(virt, "the connection broke")
 
     def _current(self) -> Reader:
-        live, reader = self.connection.current(), self._reader
-        if reader is None or reader.calls.virt is not live.virt:
-            raise Unreachable(f"{self.uri}: the connection is just being replaced")
+        reader: Reader = self.connection.current().session
         return reader

@@ -117,6 +117,7 @@ def enumerate_once(connection: http.client.HTTPConnection, body: bytes) -> tuple
         text = carry + part
         instances += text.count(MARK)
         carry = text[-(len(MARK) - 1) :]
+    answer.read()  # read1 leaves an answer with a length open
     if answer.status != 200:
         raise SystemExit(f"the server answered {answer.status}")
     return instances, octets, first

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from served import Running, serve
+
+from tests.cim.served import Running, serve
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,16 @@ def test_events_are_indication_classes() -> None:
         assert "Indication" in whole(name).qualifiers
 
 
+def test_asking_changes_nothing() -> None:
+    before = {name: d.local.tomof() for name, d in SCHEMA.classes.items()}
+    for name in SCHEMA.classes:
+        for qualifiers in (True, False):
+            REPOSITORY.class_xml(name, Detail(local_only=False, qualifiers=qualifiers, class_origin=True))
+    assert {name: d.local.tomof() for name, d in SCHEMA.classes.items()} == before
+    propagated = [q.propagated for d in SCHEMA.classes.values() for q in d.local.qualifiers.values()]
+    assert set(propagated) == {None}
+
+
 def test_local_only_and_property_list() -> None:
     assert set(REPOSITORY.resolved("Virtmap_Vcpu", Detail()).properties) == set(local("Virtmap_Vcpu").properties)
     listed = Detail(local_only=False, properties=frozenset({"number"}), qualifiers=False, class_origin=True)

@@ -76,6 +76,7 @@ def test_utf8_and_utf16_are_read(encoding: str) -> None:
     if encoding.startswith("utf-16"):
         text = text.replace('encoding="utf-8"', 'encoding="utf-16"')
     found = read(text.encode(encoding)).parameters["instancename"]
+    assert isinstance(found, pywbem.CIMInstanceName)
     assert found["k"] == "\u00fcml\u00e4ut \u4e2d"
 
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import pywbem
-from served import OBSERVER, OPERATOR, Running
 
+from agent.cim.classes import build
+from agent.cim.repository import Detail, Repository
 from agent.errors import Failed, NotSupported
+from agent.model import MODEL
 from agent.model.domain import Domain, DomainState, ReadXml, Suspend
+from tests.cim.served import OBSERVER, OPERATOR, Running
 
 
 def code(caught: pytest.ExceptionInfo[pywbem.CIMError]) -> int:
@@ -149,6 +152,17 @@ def test_classes_and_qualifiers(running: Running) -> None:
     assert len(everything) == len(client.EnumerateClassNames(DeepInheritance=True))
     assert client.GetQualifier("key").type == "boolean"
     assert len(client.EnumerateQualifiers()) > 20
+
+
+def test_every_class_comes_whole(running: Running) -> None:
+    repository = Repository(build(MODEL))
+    detail = Detail(local_only=False, class_origin=True)
+    for cls in running.client().EnumerateClasses(DeepInheritance=True, LocalOnly=False, IncludeClassOrigin=True):
+        expected = repository.resolved(cls.classname, detail)
+        assert cls.tomof() == expected.tomof()
+        for name, feature in (*expected.properties.items(), *expected.methods.items()):
+            came = cls.properties.get(name) or cls.methods[name]
+            assert (came.class_origin, came.propagated) == (feature.class_origin, feature.propagated)
 
 
 def test_the_interop_namespace_names_server_and_namespaces(running: Running) -> None:

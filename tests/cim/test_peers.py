@@ -7,7 +7,8 @@ import subprocess
 import sysconfig
 
 import pytest
-from served import OPERATOR, Running
+
+from tests.cim.served import OPERATOR, Running
 
 WBEMCLI = shutil.which("wbemcli")
 PYWBEMCLI = shutil.which("pywbemcli", path=sysconfig.get_path("scripts")) or shutil.which("pywbemcli")

@@ -10,6 +10,7 @@ import pytest
 from agent.model import Disk, Domain, Nic, Vcpu
 from drivers.fake import Fake
 from drivers.libvirt import LibvirtDriver
+from drivers.libvirt.driver import STUCK
 from tests.contract.subjects import Subject, connected, mock_xml, qemu_xml
 from tests.servers import PrivateLibvirt, Session, System, Unavailable, write_node
 
@@ -56,10 +57,10 @@ def mock_subject(uri: str) -> Subject:
     )  # fmt: skip
 
 
-def qemu_subject(server: PrivateLibvirt) -> Subject:
+def qemu_subject(server: PrivateLibvirt, *, stuck: float = STUCK) -> Subject:
     """Real QEMU guests. A user-mode NIC has no end on the host that could be counted."""
     images = qemu_xml(lambda name: str(server.image(name, size=16)))
-    driver = LibvirtDriver("qemu", server.uri)
+    driver = LibvirtDriver("qemu", server.uri, stuck=stuck)
     return Subject(name="qemu", driver=driver, definition=images, real=True, counts=ALL - {Nic})
 
 

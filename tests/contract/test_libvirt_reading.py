@@ -17,6 +17,8 @@ from agent.model.disk import DiskError
 from agent.model.domain import DomainState, SetAutostart, SetVcpus, Start
 from agent.schema import libvirt_api
 from drivers.libvirt import LibvirtDriver
+from drivers.libvirt.calls import Calls
+from drivers.libvirt.reading import Reader
 from tests.contract.conftest import mock_subject, qemu_subject
 from tests.contract.subjects import Subject, connected
 from tests.servers import PAUSED, RUNNING, SHUT_OFF, Session, eventually, node_uuid, write_node
@@ -31,7 +33,7 @@ def node(tmp_path: Path) -> Iterator[Subject]:
 
 @pytest.fixture
 def qemu(session_libvirtd: Session) -> Iterator[Subject]:
-    with connected(qemu_subject(session_libvirtd)) as made:
+    with connected(qemu_subject(session_libvirtd, stuck=0.2)) as made:
         yield made
 
 
@@ -120,6 +122,7 @@ def test_a_guest_that_hangs_costs_only_its_own_row(qemu: Subject, session_libvir
         waiting = threading.Thread(target=qemu.read, args=([root],), daemon=True)
         waiting.start()
         eventually(lambda: _is_waited_for(qemu, hung.uuid), what="a call that waits for the monitor")
+        eventually(lambda: _calls(qemu).longest() > 0.2, what="a call that is stuck")
         reading = qemu.read()
         assert set(reading.failed) == {root}
         assert isinstance(reading.failed[root], Busy)
@@ -133,6 +136,7 @@ def test_a_guest_that_hangs_costs_only_its_own_row(qemu: Subject, session_libvir
         assert first.memory_rss is None
     finally:
         os.kill(pid, signal.SIGCONT)
+    assert _calls(qemu).longest() < 0.2, "everybody but the hung call went on by a new connection"
     waiting.join(20)
     assert not waiting.is_alive()
     assert qemu.domain(hung).memory_rss
@@ -144,6 +148,14 @@ def _is_waited_for(qemu: Subject, uuid: str) -> bool:
     assert isinstance(driver, LibvirtDriver)
     state, *_ = driver.connection.current().virt.lookupByUUIDString(uuid).controlInfo()
     return bool(state == libvirt.VIR_DOMAIN_CONTROL_OCCUPIED)
+
+
+def _calls(qemu: Subject) -> Calls:
+    driver = qemu.driver
+    assert isinstance(driver, LibvirtDriver)
+    reader = driver.connection.current().session
+    assert isinstance(reader, Reader)
+    return reader.calls
 
 
 def _pid(server: Session, name: str) -> int:
