@@ -26,7 +26,7 @@ from typing import Any, Protocol, TypeVar
 from agent.driver import Batch, Changed, Driver, Happened, Heard, Lost, Piece, Root
 from agent.errors import Busy, Failed, Unreachable, VirtmapError
 from agent.model import MODEL, Domain, Host, Reading
-from agent.schema.declare import Index, Key, Role, Row
+from agent.schema.declare import Event, Index, Key, Role, Row
 from agent.workers import Workers
 
 R = TypeVar("R", bound=Row)
@@ -578,11 +578,21 @@ class Inventory:
                 self._changed.add(root)
             case Happened():
                 self._changed.add(root_of(heard.event.on, heard.key))
+                told = Happened(event=self._with_previous(heard), key=heard.key)
                 for listener in self._listeners:
-                    listener(heard)
+                    listener(told)
             case Lost(reason=reason):
                 self._disconnected(reason)
         self._wake.set()
+
+    def _with_previous(self, heard: Happened) -> Event:
+        """The event with the values that columns of its row had before, which drivers need not know."""
+        event = heard.event
+        row = self.snapshot.table(event.on).get(heard.key)
+        if row is None:
+            return event
+        missing = [f for f in event.fields if f.of is not None and getattr(event, f.name) is None]
+        return event.replace(**{f.name: getattr(row, f.of or "") for f in missing})
 
     def _disconnected(self, reason: str) -> None:
         if self._connected:

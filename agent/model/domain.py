@@ -19,8 +19,8 @@ from agent.schema.declare import (
     when,
 )
 from agent.schema.types import (
-    BytesPerSecond,
     Bytes,
+    BytesPerSecond,
     Count,
     CpuTime,
     Enumeration,
@@ -29,7 +29,6 @@ from agent.schema.types import (
     Flags,
     KiB,
     Name,
-    Number,
     SecretText,
     SwappedKiB,
     Text,

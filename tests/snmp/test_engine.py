@@ -597,7 +597,6 @@ async def test_a_malformed_name_in_a_set_drops_it_whole() -> None:
 @looped
 async def test_a_set_of_a_domain_whose_old_value_is_unknown_cannot_be_undone() -> None:
     async with world() as w:
-        w.fake.break_domain("guest4") if False else None
         w.fake.add("late", running=False)
         w.fake.break_domain("late")
         await until(lambda: w.inventory.snapshot.get(Domain, w.key("late")), "the late domain")
