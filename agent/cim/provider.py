@@ -540,9 +540,9 @@ def _method_answer(request: Request, value: int, outs: Iterable[str] = ()) -> An
 
 
 def _job_out(result: Result) -> list[str]:
-    """The Job parameter: the path of the job, or null when the work is done."""
+    """The Job parameter: the path of the job; left out when the work is done, since pywbemcli fails on a null reference."""
     if result.ended:
-        return [messages.value_parameter("Job", "reference", None)]
+        return []
     path = pywbem.CIMInstanceName(
         f"{PREFIX}Job", keybindings={"InstanceID": f"virtmap:job/{result.job}"}, namespace=NAMESPACE
     )
