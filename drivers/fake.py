@@ -7,7 +7,7 @@ running domain, gauges go up and down.
 
 A reading of 10,000 domains is some two million values, so a row is put together by C code only: the constants of the
 row, the values that move (the former ones plus the steps of this phase), and one `itemgetter` that puts all in field
-order. What stays between readings are tuples of plain values, which the garbage collector does not visit.
+order.
 """
 
 import random
@@ -141,23 +141,23 @@ _LIMITS = {
 }  # fmt: skip
 _DISK = _Layout(
     Disk,
-    ("device", "error", "backing_index", "threshold", *_LIMITS),
+    ("error", "backing_index", "threshold", *_LIMITS),
     (
         "domain", "target", "source", "type", "bus", "format", "cache", "io", "discard", "serial", "read_only",
-        "shareable", "alias", "boot_order", "capacity", "allocation", "physical",
+        "shareable", "alias", "boot_order", "capacity", "allocation", "physical", "device",
     ),
 )  # fmt: skip
 _NIC = _Layout(
     Nic,
-    ("link_state",),
+    (),
     (
         "domain", "device", "mac", "target", "type", "source", "model", "alias", "mtu", "boot_order", "portgroup",
-        "filter",
+        "filter", "link_state",
     ),
 )  # fmt: skip
 
-_DISK_ON = (DiskDevice.DISK, DiskError.NONE, 1, 0, *_LIMITS.values())
-_DISK_OFF = (DiskDevice.DISK, None, None, None, *(None for _ in _LIMITS))
+_DISK_ON = (DiskError.NONE, 1, 0, *_LIMITS.values())
+_DISK_OFF = (None, None, None, *(None for _ in _LIMITS))
 _AFFINITY = f"0-{HOST_CPUS - 1}"
 
 
@@ -234,6 +234,8 @@ class _Guest:
     processors: list[_Device]
     disks: list[_Device]
     nics: list[_Device]
+    config_disks: list[_Device]
+    config_nics: list[_Device]
 
     @property
     def active(self) -> bool:
@@ -429,14 +431,15 @@ class Fake:
         chance = random.Random(f"{self.shape.seed}/{n}")
         key = identity or str(uuid.uuid5(_NAMESPACE, f"{self.shape.seed}/{n}"))
         vcpus = self.shape.vcpus
+        disks = [_disk(key, name, n, i, chance) for i in range(self.shape.disks)]
+        nics = [_nic(key, n, i) for i in range(self.shape.nics)]
         made = _Guest(
             uuid=key, name=name, variant=chance.randrange(VARIANTS), title=f"Guest {n}",
             description=f"The guest number {n} of the fake hypervisor.", vcpus=vcpus, max_vcpus=max(4, 2 * vcpus),
             config_vcpus=vcpus, config_max_vcpus=max(4, 2 * vcpus), autostart=chance.random() < 0.5,
             since=datetime.now(UTC),
             processors=[_processor(key, i, chance) for i in range(vcpus)],
-            disks=[_disk(key, name, n, i, chance) for i in range(self.shape.disks)],
-            nics=[_nic(key, n, i) for i in range(self.shape.nics)],
+            disks=disks, nics=nics, config_disks=disks, config_nics=nics,
         )  # fmt: skip
         self._guests[key] = made
         return made
@@ -450,7 +453,7 @@ class Fake:
         )
         made.vcpus, made.max_vcpus = made.config_vcpus, made.config_max_vcpus
         made.memory, made.max_memory = made.config_memory, made.config_max_memory
-        made.processors = made.processors[: made.vcpus]
+        made.disks, made.nics = made.config_disks, made.config_nics
         self._fit_processors(made)
         made.moved = tuple(
             given if given is not None else zero for given, zero in zip(_memory(made), _DOMAIN.zero, strict=True)
@@ -519,7 +522,7 @@ class Fake:
         for layout, shared, devices in (
             (_VCPU, (state, not moves if live else None, _AFFINITY), d.processors),
             (_DISK, _DISK_ON if live else _DISK_OFF, d.disks),
-            (_NIC, (LinkState.UP,), d.nics),
+            (_NIC, (), d.nics),
         ):
             steps = layout.steps[d.variant][phase]
             for device in devices:
@@ -608,6 +611,7 @@ class Fake:
         d.vcpus, d.max_vcpus, d.memory, d.max_memory = (
             d.config_vcpus, d.config_max_vcpus, d.config_memory, d.config_max_memory,
         )  # fmt: skip
+        d.disks, d.nics = d.config_disks, d.config_nics
         self._fit_processors(d)
         _happened(d, domain_events.DomainStopped, detail, before, told)
         if not d.persistent:
@@ -706,7 +710,11 @@ class Fake:
         found.title, found.description = given.title, given.description
         found.config_memory, found.config_max_memory = given.memory, given.max_memory
         found.config_vcpus, found.config_max_vcpus = given.vcpus, given.max_vcpus
+        found.type, found.os_type, found.architecture, found.machine = given.machine
+        found.config_disks = [_defined_disk(found.uuid, i, e) for i, e in enumerate(given.disks)]
+        found.config_nics = _defined_nics(found.uuid, given.nics)
         if not found.active:
+            found.disks, found.nics = found.config_disks, found.config_nics
             found.memory, found.max_memory = given.memory, given.max_memory
             found.vcpus, found.max_vcpus = given.vcpus, given.max_vcpus
             self._fit_processors(found)
@@ -786,29 +794,84 @@ def _processor(key: str, i: int, chance: random.Random) -> _Device:
 def _disk(key: str, name: str, n: int, i: int, chance: random.Random) -> _Device:
     target = f"vd{chr(ord('a') + i)}" if i < 26 else f"vda{chr(ord('a') + i - 26)}"
     capacity = 2**30 * chance.choice((10, 20, 40, 80))
-    constants = (
+    return _live_disk(
         key, target, f"/var/lib/libvirt/images/{name}-{target}.qcow2", "file", "virtio", "qcow2", "none", "native",
-        "unmap", f"{n:08d}{i:02d}", False, False, f"virtio-disk{i}", i + 1, capacity,
-        capacity // 4, capacity // 4 + 2**20,
+        "unmap", f"{n:08d}{i:02d}", False, False, f"virtio-disk{i}", i + 1, capacity, capacity // 4,
+        capacity // 4 + 2**20, DiskDevice.DISK,
     )  # fmt: skip
-    off = (*constants[:12], None, *constants[13:])
-    return _Device(own=off, live=constants, moved=_DISK.zero)
+
+
+def _live_disk(*constants: Any) -> _Device:
+    """A disk by its constants in the order of the layout; its alias is one only while it runs."""
+    return _Device(own=(*constants[:12], None, *constants[13:]), live=constants, moved=_DISK.zero)
 
 
 def _nic(key: str, n: int, i: int) -> _Device:
     number = n * 16 + i
     mac = f"52:54:{number >> 24 & 255:02x}:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
-    constants = (
+    return _live_nic(
         key, mac, mac, f"vnet{number}", "network", "default", "virtio", f"net{i}", 1500, 10 + i, "office",
-        "clean-traffic",
+        "clean-traffic", LinkState.UP,
     )  # fmt: skip
-    off = (*constants[:3], None, *constants[4:7], None, *constants[8:])
-    return _Device(own=off, live=constants, moved=_NIC.zero)
+
+
+def _live_nic(*constants: Any) -> _Device:
+    """A NIC by its constants in the order of the layout; its target and alias are there only while it runs."""
+    return _Device(own=(*constants[:3], None, *constants[4:7], None, *constants[8:]), live=constants, moved=_NIC.zero)
+
+
+_DEVICES = {"disk": DiskDevice.DISK, "cdrom": DiskDevice.CDROM, "floppy": DiskDevice.FLOPPY, "lun": DiskDevice.LUN}
+_SOURCES = {"file": "file", "block": "dev", "dir": "dir", "network": "name", "volume": "volume"}
+"""By the type of a disk, the attribute of its source that names the image."""
+
+
+def _defined_disk(key: str, i: int, disk: Any) -> _Device:
+    driver, target = disk.find("driver"), disk.find("target")
+    kind = disk.get("type", "file")
+    capacity = 10 * 2**30
+    return _live_disk(
+        key, _attribute(target, "dev") or f"vd{chr(ord('a') + i)}",
+        _attribute(disk.find("source"), _SOURCES.get(kind, "file")), kind, _attribute(target, "bus") or "virtio",
+        _attribute(driver, "type") or "raw", _attribute(driver, "cache"), _attribute(driver, "io"),
+        _attribute(driver, "discard"), disk.findtext("serial"), disk.find("readonly") is not None,
+        disk.find("shareable") is not None, f"virtio-disk{i}", _number(disk.find("boot"), "order"), capacity,
+        capacity // 4, capacity // 4 + 2**20, _DEVICES.get(disk.get("device", "disk"), DiskDevice.DISK),
+    )  # fmt: skip
+
+
+def _defined_nics(key: str, nics: Sequence[Any]) -> list[_Device]:
+    made: list[_Device] = []
+    seen: list[str] = []
+    for i, nic in enumerate(nics):
+        mac = (_attribute(nic.find("mac"), "address") or f"52:54:00:00:{i >> 8 & 255:02x}:{i & 255:02x}").lower()
+        seen.append(mac)
+        times = seen.count(mac)
+        kind = nic.get("type", "network")
+        source, link = nic.find("source"), nic.find("link")
+        made.append(
+            _live_nic(
+                key, mac if times == 1 else f"{mac}#{times}", mac, f"vnet{i}", kind,
+                _attribute(source, {"direct": "dev"}.get(kind, kind)), _attribute(nic.find("model"), "type"), f"net{i}",
+                _number(nic.find("mtu"), "size"), _number(nic.find("boot"), "order"), _attribute(source, "portgroup"),
+                _attribute(nic.find("filterref"), "filter"),
+                LinkState.DOWN if _attribute(link, "state") == "down" else LinkState.UP,
+            )
+        )  # fmt: skip
+    return made
+
+
+def _attribute(element: Any, name: str) -> str | None:
+    return None if element is None else element.get(name)
+
+
+def _number(element: Any, name: str) -> int | None:
+    text = _attribute(element, name)
+    return int(text) if text is not None and text.isdecimal() else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Definition:
-    """What the fake takes from domain XML; memory in KiB."""
+    """What the fake takes from domain XML; memory in KiB. `machine`: type, OS type, architecture, machine model."""
 
     name: str
     uuid: str | None
@@ -818,6 +881,9 @@ class _Definition:
     max_memory: int
     vcpus: int
     max_vcpus: int
+    machine: tuple[str, str, str, str]
+    disks: Sequence[Any]
+    nics: Sequence[Any]
 
 
 _UNITS = {"b": 1, "bytes": 1, "KB": 10**3, "k": 2**10, "KiB": 2**10, "MB": 10**6, "M": 2**20, "MiB": 2**20,
@@ -848,9 +914,18 @@ def _definition(text: str) -> _Definition:
         raise Invalid(f"domain {name}: cannot define it: XML error: {error}") from None
     if most <= 0 or vcpus <= 0:
         raise Invalid(f"domain {name}: cannot define it: XML error: it needs memory and a vCPU")
+    nics = top.findall("devices/interface")
+    for mac in (_attribute(nic.find("mac"), "address") for nic in nics):
+        if mac is not None and not re.fullmatch("[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", mac):
+            raise Invalid(f"domain {name}: cannot define it: XML error: {mac!r} is no MAC address")
     return _Definition(
         name=name, uuid=identity, title=top.findtext("title") or "", description=top.findtext("description") or "",
         memory=min(now, most), max_memory=most, vcpus=min(vcpus, max_vcpus), max_vcpus=max_vcpus,
+        machine=(
+            top.get("type", "kvm"), top.findtext("os/type") or "hvm",
+            _attribute(top.find("os/type"), "arch") or "x86_64", _attribute(top.find("os/type"), "machine") or "pc",
+        ),
+        disks=top.findall("devices/disk"), nics=nics,
     )  # fmt: skip
 
 
@@ -862,16 +937,8 @@ def _xml(d: _Guest, *, inactive: bool) -> str:
     memory, most = (d.config_memory, d.config_max_memory) if inactive else (d.memory, d.max_memory)
     vcpus, max_vcpus = (d.config_vcpus, d.config_max_vcpus) if inactive else (d.vcpus, d.max_vcpus)
     identity = "" if inactive else f" id='{d.id}'"
-    disks = "".join(
-        f"<disk type='file' device='disk'><driver name='qemu' type='{x.own[5]}'/><source file={quoteattr(x.own[2])}/>"
-        f"<target dev='{x.own[1]}' bus='{x.own[4]}'/></disk>"
-        for x in d.disks
-    )
-    nics = "".join(
-        f"<interface type='network'><mac address='{x.own[2]}'/><source network='{x.own[5]}'/><model type='virtio'/>"
-        "</interface>"
-        for x in d.nics
-    )
+    disks = "".join(_disk_xml(x.own) for x in (d.config_disks if inactive else d.disks))
+    nics = "".join(_nic_xml(x.own) for x in (d.config_nics if inactive else d.nics))
     return (
         f"<domain type='{d.type}'{identity}><name>{escape(d.name)}</name><uuid>{d.uuid}</uuid>"
         f"<title>{escape(d.title)}</title><description>{escape(d.description)}</description>"
@@ -879,4 +946,36 @@ def _xml(d: _Guest, *, inactive: bool) -> str:
         f"<vcpu current='{vcpus}'>{max_vcpus}</vcpu>"
         f"<os><type arch='{d.architecture}' machine='{d.machine}'>{d.os_type}</type></os>"
         f"<devices>{disks}{nics}</devices></domain>"
+    )
+
+
+def _tag(name: str, /, **attributes: object) -> str:
+    """An empty element with the attributes that have a value; nothing without any."""
+    told = "".join(f" {k}={quoteattr(str(v))}" for k, v in attributes.items() if v is not None)
+    return f"<{name}{told}/>" if told else ""
+
+
+def _disk_xml(own: tuple[Any, ...]) -> str:
+    (_, target, source, kind, bus, driver, cache, io, discard, serial, read_only, shareable, _, boot, *_, device) = own
+    flags = ("<readonly/>" if read_only else "") + ("<shareable/>" if shareable else "")
+    return (
+        f"<disk type='{kind}' device='{device.label}'>"
+        + _tag("driver", name="qemu", type=driver, cache=cache, io=io, discard=discard)
+        + _tag("source", **{_SOURCES.get(kind, "file"): source})
+        + _tag("target", dev=target, bus=bus)
+        + (f"<serial>{escape(serial)}</serial>" if serial else "")
+        + f"{flags}{_tag('boot', order=boot)}</disk>"
+    )
+
+
+def _nic_xml(own: tuple[Any, ...]) -> str:
+    (_, _, mac, _, kind, source, model, _, mtu, boot, portgroup, guard, link) = own
+    return (
+        f"<interface type='{kind}'>"
+        + _tag("mac", address=mac)
+        + _tag("source", **{{"direct": "dev"}.get(kind, kind): source}, portgroup=portgroup)
+        + _tag("model", type=model)
+        + _tag("filterref", filter=guard)
+        + _tag("link", state=link.label)
+        + f"{_tag('mtu', size=mtu)}{_tag('boot', order=boot)}</interface>"
     )

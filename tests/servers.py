@@ -202,13 +202,13 @@ class PrivateLibvirt:
         self.stop()
 
     def start(self) -> None:
-        """Start what is not running and wait until libvirtd accepts a connection.
+        """Start what does not run (any more) and wait until libvirtd accepts a connection.
 
         The first call that asks about QEMU then takes some four seconds, in which libvirtd probes it.
         """
         if self._logger is None:
             self._logger = self._spawn("virtlogd", self._command("virtlogd"))
-        if self._daemon is None:
+        if self._daemon is None or not _exists(self._daemon):
             self._daemon = self._spawn_libvirtd()
         eventually(self._listens, within=60, what=f"libvirtd in {self.root}")
 

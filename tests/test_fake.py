@@ -1,6 +1,7 @@
 """The fake hypervisor: filled, moving, obedient, and troublesome on request."""
 
 import gc
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -275,6 +276,28 @@ def test_xml_goes_out_and_comes_in(fake: Fake, heard: list[Heard]) -> None:
     assert "<guest>" in fake.perform(ReadCapabilities(), ("local",))["xml"]
 
 
+def test_a_definition_that_was_read_says_the_same_when_it_is_written_back(fake: Fake) -> None:
+    xml = perform(fake, guest.ReadXml(flags=guest.XmlFlags.INACTIVE), "guest2")["xml"]
+    before = [r.as_dict() for r in read(fake, [(Domain, fake.find("guest2"))])]
+    fake.perform(DefineDomain(xml=xml), ("local",))
+    assert perform(fake, guest.ReadXml(flags=guest.XmlFlags.INACTIVE), "guest2")["xml"] == xml
+    perform(fake, guest.Destroy(), "guest2")
+    perform(fake, guest.Start(), "guest2")
+    after = [r.as_dict() for r in read(fake, [(Domain, fake.find("guest2"))])]
+    for old, new in zip(before, after, strict=True):
+        for name in ("target", "source", "bus", "serial", "boot_order", "device", "mac", "portgroup", "filter", "mtu"):
+            if name in old and not (name == "target" and "mac" in old):
+                assert new[name] == old[name]
+
+
+def test_devices_are_those_of_the_definition_from_the_next_start_on(fake: Fake) -> None:
+    xml = perform(fake, guest.ReadXml())["xml"]
+    fake.perform(DefineDomain(xml=re.sub("<devices>.*</devices>", "<devices/>", xml)), ("local",))
+    assert (domain(fake).disks, domain(fake).nics) == (2, 1)
+    perform(fake, guest.Destroy())
+    assert (domain(fake).disks, domain(fake).nics) == (0, 0)
+
+
 @pytest.mark.parametrize(
     "xml",
     [
@@ -286,6 +309,7 @@ def test_xml_goes_out_and_comes_in(fake: Fake, heard: list[Heard]) -> None:
         "<domain><name>x</name><memory>many</memory></domain>",
         "<domain><name>x</name><memory unit='ells'>1</memory></domain>",
         "<domain><name>x</name><uuid>no</uuid><memory>1</memory></domain>",
+        "<domain><name>x</name><memory>1</memory><devices><interface><mac address='x'/></interface></devices></domain>",
         "<domain><name>guest1</name><uuid>00000000-0000-0000-0000-000000000001</uuid><memory>1</memory></domain>",
     ],
 )

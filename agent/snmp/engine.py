@@ -53,7 +53,7 @@ class Community:
 
 @dataclass(slots=True)
 class Statistics:
-    """The counters of the snmp group (RFC 3418), by their names there."""
+    """The counters of the snmp group (RFC 3418) and of the dispatcher (RFC 3412), by their names there."""
 
     snmpInPkts: int = 0
     snmpInBadVersions: int = 0
@@ -62,6 +62,7 @@ class Statistics:
     snmpInASNParseErrs: int = 0
     snmpSilentDrops: int = 0
     snmpProxyDrops: int = 0
+    snmpUnknownPDUHandlers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,8 +193,9 @@ class Engine:
                 return self._fitting(request, [self._get(view, v.oid) for v in request.varbinds])
             case Pdu.SET:
                 return self._set(request, community, context, source)
-        # A manager's message (a response, a trap) or an unknown PDU: not for an agent's command responder.
-        self.statistics.snmpInASNParseErrs += request.pdu not in set(Pdu)
+        if request.pdu not in set(Pdu):
+            raise BerError(f"no PDU has the tag 0x{request.pdu:02x}")
+        self.statistics.snmpUnknownPDUHandlers += 1  # a response or a trap: an agent's command responder takes none
         return None
 
     # --- reading

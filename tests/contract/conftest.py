@@ -68,7 +68,7 @@ def fake_subject() -> Subject:
     """Our own hypervisor in memory."""
     return Subject(
         name="fake", driver=Fake("fake", "fake:///?domains=300"), definition=mock_xml, real=False, counts=ALL,
-        keeps_devices=False, has_agent=True,
+        has_agent=True,
     )  # fmt: skip
 
 

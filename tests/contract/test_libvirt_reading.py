@@ -33,6 +33,7 @@ def node(tmp_path: Path) -> Iterator[Subject]:
 
 @pytest.fixture
 def qemu(session_libvirtd: Session) -> Iterator[Subject]:
+    session_libvirtd.start()
     with connected(qemu_subject(session_libvirtd, stuck=0.2)) as made:
         yield made
 

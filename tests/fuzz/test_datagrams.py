@@ -22,8 +22,7 @@ SYS_DESCR = oid("1.3.6.1.2.1.1.1.0")
 STATE = (*DOMAIN_ENTRY, 6)
 LARGEST = 65_507
 
-COUNTED = ("snmpInBadVersions", "snmpInBadCommunityNames", "snmpInASNParseErrs")
-UNANSWERED = (wire.RESPONSE, wire.INFORM, wire.TRAP, wire.REPORT)
+COUNTED = ("snmpInBadVersions", "snmpInBadCommunityNames", "snmpInASNParseErrs", "snmpUnknownPDUHandlers")
 
 
 class Agent:
@@ -62,10 +61,9 @@ def holds(agent: Agent, datagram: bytes) -> object:
     answer = engine.receive(datagram, "127.0.0.1", 40000)
     assert statistics.snmpInPkts == packets + 1
     if isinstance(answer, Setting):
-        answer = engine.finish(answer)  # what a SET does to the hypervisor is told elsewhere
+        answer = engine.finish(answer)  # what a SET does to the hypervisor is tested elsewhere
     if answer is None:
-        pdus = [p for p in UNANSWERED if bytes([p]) in datagram]
-        assert total(statistics) == errors + 1 or pdus, "neither answered nor counted"
+        assert total(statistics) == errors + 1, "neither answered nor counted"
     else:
         assert len(answer) <= LARGEST
         told = wire.answered(answer)
@@ -177,7 +175,7 @@ def test_deep_nesting(agent: Agent, tag: int) -> None:
 def test_lengths_that_lie_at_every_place(agent: Agent, octets: bytes) -> None:
     seed = SEEDS[1]
     for at in range(1, len(seed)):
-        assert holds(agent, seed[:at] + octets + seed[at + 1 :]) is None or at > 10
+        holds(agent, seed[:at] + octets + seed[at + 1 :])
 
 
 @pytest.mark.parametrize("count", [MAX_VARBINDS - 1, MAX_VARBINDS, MAX_VARBINDS + 1, 6000])
