@@ -96,7 +96,7 @@ class Agent:
         first = self.config.hypervisors[0].name
         communities = [
             engine.Community(
-                name=c.name.reveal().encode(), label=f"community {i}", role=c.role, sources=c.sources,
+                name=c.name.reveal().encode(), label=f"snmp.community[{i}]", role=c.role, sources=c.sources,
                 hypervisor=c.hypervisor or first,
             )
             for i, c in enumerate(self.config.communities)

@@ -11,6 +11,7 @@ import logging
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -30,8 +31,8 @@ from agent.coverage import coverage as covered
 from agent.coverage import groups
 from agent.demo import Addresses, Example
 from agent.driver import Batch, Driver
-from agent.errors import ConfigError, Failed, VirtmapError
-from agent.model import MODEL, Domain
+from agent.errors import ConfigError, DeclarationError, Failed, VirtmapError
+from agent.model import MODEL, Domain, Host
 from agent.schema import numbers
 from agent.schema.declare import Row
 from agent.schema.types import Enumeration, Secret, canonical
@@ -78,7 +79,7 @@ def demo(uri: str, snmp_port: int, http_port: int, https_port: int) -> None:
 
     `fake:///?domains=10000` is a hypervisor in memory with that many domains.
     """
-    _log_to_stderr(logging.WARNING)
+    _log_to_stderr(logging.ERROR)  # a hypervisor that cannot be reached is told once, as the error of the command
     directory = Path(tempfile.mkdtemp(prefix="virtmap-demo-"))
     try:
         config, secret = demonstration.configuration(
@@ -90,9 +91,8 @@ def demo(uri: str, snmp_port: int, http_port: int, https_port: int) -> None:
 
 
 async def _demonstrate(served: Agent, addresses: Addresses, secret: Secret) -> None:
-    late = await served.read(FIRST_READING)
     inventory = served.inventories[demonstration.HYPERVISOR]
-    if late:
+    if not await _read(served):
         raise Failed(f"{inventory.driver.uri} cannot be read: {_problem(served)}; try --uri test:///default")
     domains = inventory.snapshot.table(Domain)
     example = Example(index=domains.indexes[0][0], uuid=domains.records[0][0]) if len(domains) else None
@@ -105,18 +105,26 @@ async def _demonstrate(served: Agent, addresses: Addresses, secret: Secret) -> N
     for what, command in commands:
         click.echo(f"# {what}\n{command}\n")
     click.echo(f"ready: {addresses}; Ctrl-C ends it")
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 def _counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
+async def _read(served: Agent) -> bool:
+    """Whether the first reading is there; waits for it, but not once a connection was refused."""
+    deadline = time.monotonic() + FIRST_READING
+    while await served.read(1.0):
+        if time.monotonic() > deadline or served.inventories[demonstration.HYPERVISOR].snapshot.number > 0:
+            return False
+    return True
+
+
 def _problem(served: Agent) -> str:
-    for inventory in served.inventories.values():
-        for row in inventory.snapshot.table(MODEL.row("Host")).rows():
-            if problem := row.as_dict()["problem"]:
-                return str(problem)
-    return f"no answer within {FIRST_READING:g} s"
+    """Why the hypervisor of the demonstration cannot be read, as its host row tells."""
+    (row,) = served.inventories[demonstration.HYPERVISOR].snapshot.table(Host).rows()
+    return str(row.as_dict()["problem"])
 
 
 def _beside(program: str) -> str:
@@ -170,9 +178,13 @@ def generate(check: bool) -> None:
             raise Failed("\n".join(told))
         click.echo("everything is as the mapping says")
         return
+    try:
+        added = numbers.append(MODEL, ledger)
+    except DeclarationError as error:
+        raise Failed(f"{ledger.name}: {error}") from error
     for name in generation.write():
         click.echo(name)
-    for line in numbers.append(MODEL, ledger):
+    for line in added:
         click.echo(f"{ledger.name}: {line}")
 
 

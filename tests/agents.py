@@ -90,7 +90,9 @@ class World:
         wire.sound(answer)
         return answer
 
-    async def write(self, *pairs: tuple[wire.Oid, bytes], request: int = 1, community: bytes = b"secret") -> wire.Answer:
+    async def write(
+        self, *pairs: tuple[wire.Oid, bytes], request: int = 1, community: bytes = b"secret"
+    ) -> wire.Answer:
         """The answer to a SET, carried out as the server does it."""
         answer = self.ask(wire.setting(pairs, request=request, community=community))
         if isinstance(answer, Setting):

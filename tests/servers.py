@@ -58,6 +58,10 @@ class Unavailable(Exception):
     """This machine cannot run the server; the message says what is missing."""
 
 
+class Fallen(Exception):
+    """libvirtd ended of itself; the message is what it wrote last."""
+
+
 def eventually(probe: Callable[[], T], *, within: float = 10.0, what: str = "the condition") -> T:
     """Return the first truthy value of `probe`, asked again until `within` seconds have passed; then TimeoutError."""
     deadline = time.monotonic() + within
@@ -208,6 +212,15 @@ class PrivateLibvirt:
         """
         if self._logger is None:
             self._logger = self._spawn("virtlogd", self._command("virtlogd"))
+        old = self._daemon
+        try:
+            self._start_libvirtd()
+        except Fallen:
+            if old is None:
+                raise
+            self._start_libvirtd()  # it was the old one, which was just about to end
+
+    def _start_libvirtd(self) -> None:
         if self._daemon is None or not _exists(self._daemon):
             self._daemon = self._spawn_libvirtd()
         eventually(self._listens, within=60, what=f"libvirtd in {self.root}")
@@ -229,7 +242,7 @@ class PrivateLibvirt:
     def _listens(self) -> bool:
         assert self._daemon is not None
         if not _exists(self._daemon):
-            raise RuntimeError(f"libvirtd ended:\n{self.output()}")
+            raise Fallen(f"libvirtd ended:\n{self.output()}")
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(self.socket))
@@ -266,7 +279,8 @@ class PrivateLibvirt:
 
     def thaw(self) -> None:
         """SIGCONT after `freeze`."""
-        os.kill(self.pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGCONT)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:

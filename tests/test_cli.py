@@ -17,7 +17,7 @@ import pytest
 import agent
 from agent.cli import main
 from agent.demo import self_signed
-from tests.running import ANY_PORT, Agent, environment, free_port, running
+from tests.running import ANY_PORT, VIRTMAP, Agent, environment, free_port, running
 from tests.servers import eventually
 
 
@@ -76,6 +76,16 @@ def test_a_wrong_command_is_told_in_one_line(
 def test_a_hypervisor_that_is_not_there_is_told_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     uri = f"qemu+unix:///system?socket={tmp_path / 'none'}"
     assert "cannot connect" in failing(capsys, 1, "show", "domain", "--uri", uri)
+
+
+def test_a_demo_of_a_hypervisor_that_is_not_there_says_so_and_ends(tmp_path: Path) -> None:
+    uri = f"qemu+unix:///system?socket={tmp_path / 'none'}"
+    done = subprocess.run(
+        [*VIRTMAP, "demo", "--uri", uri, *ANY_PORT], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "ready" not in done.stdout
+    assert re.fullmatch(rf"virtmap: {re.escape(uri)} cannot be read: .*; try --uri test:///default\n", done.stderr)
 
 
 # --- check-config

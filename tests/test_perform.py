@@ -83,7 +83,13 @@ async def test_what_is_refused_is_audited_and_never_reaches_the_driver() -> None
         key = w.key("guest1")
         refused = [
             (OBSERVER, Suspend(), key, Denied, "needs the role operate"),
-            (OPERATOR, SetUserPassword(user="root", password=Secret(PASSWORD)), key, Denied, "needs the role administer"),
+            (
+                OPERATOR,
+                SetUserPassword(user="root", password=Secret(PASSWORD)),
+                key,
+                Denied,
+                "needs the role administer",
+            ),
             (OPERATOR, SetMemory(memory=0), key, Invalid, "below 1"),
             (OPERATOR, SetMemory(memory="1"), key, Invalid, "str is not KiB"),
             (OPERATOR, SetMemory(memory=True), key, Invalid, "bool is not KiB"),

@@ -175,7 +175,7 @@ async def test_a_call_that_ends_just_at_its_limit_is_not_counted_as_hanging() ->
     call = await started(workers, called.set, limit=0.05)
     await asyncio.sleep(0)
     assert called.wait(5)
-    time.sleep(0.1)  # the loop stands still, so that limit and result are both there when it goes on
+    threading.Event().wait(0.1)  # the loop stands still: limit and result are both there when it goes on
     await call
     assert workers.hanging == 0
     workers.close()

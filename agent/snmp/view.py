@@ -340,10 +340,10 @@ class View:
         return None
 
     def column_of(self, oid: bytes) -> int | None:
-        """The column that this OID lies under."""
+        """The column that this OID is, or lies under."""
         for size in self._head_lengths:
             number = self._by_head.get(oid[:size])
-            if number is not None and len(oid) > size:
+            if number is not None:
                 return number
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import libvirt
 
-from agent.errors import Invalid, NotSupported, Unreachable
+from agent.errors import Busy, Invalid, NotSupported, Unreachable
 from drivers.libvirt.errors import translated
 
 
@@ -24,17 +25,32 @@ class Calls:
         """Functions that this hypervisor does not have at all, and that are not asked for again."""
         self._lost = lost
         self._running: dict[object, float] = {}
+        self._ended = threading.Condition()
+        self._retired = False
+
+    def retire(self) -> None:
+        """Let no call begin any more, and wait until the last has returned, however long.
+
+        Only then may the connection be closed: a call that is under way uses its memory, and holds no reference to it.
+        """
+        with self._ended:
+            self._retired = True
+            self._ended.wait_for(lambda: not self._running)
 
     def longest(self) -> float:
         """For how many seconds the slowest of the calls that are under way has not returned; 0 when there is none."""
-        began = list(self._running.values())
+        with self._ended:
+            began = list(self._running.values())
         return time.monotonic() - min(began) if began else 0.0
 
     def ask(self, asked: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call; every failure is one of agent.errors whose text starts with `asked`."""
         self.used[function.__qualname__] += 1
         ticket = object()
-        self._running[ticket] = time.monotonic()
+        with self._ended:
+            if self._retired:
+                raise Busy(f"{asked or function.__name__}: the connection was replaced meanwhile; ask again")
+            self._running[ticket] = time.monotonic()
         try:
             return function(*arguments)
         except libvirt.libvirtError as error:
@@ -47,7 +63,9 @@ class Calls:
         except (OverflowError, ValueError) as error:  # a number too big for C, a text with NUL or a lone surrogate
             raise Invalid(f"{asked}: {error}") from error
         finally:
-            del self._running[ticket]
+            with self._ended:
+                del self._running[ticket]
+                self._ended.notify_all()
 
     def try_(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call for what not every hypervisor can tell: None where it is not supported, or not in this state."""

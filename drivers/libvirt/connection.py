@@ -82,9 +82,11 @@ class Live:
 
 
 class Connection:
-    """The connection to one URI. `opened` sees each new one before anybody else does; `lost` hears, once, why it went.
+    """The connection to one URI.
 
-    Both are called in libvirt's or in the opener's thread. `lost` must not wait for anything.
+    `opened` sees each new one before anybody else does, and makes its session; `lost` hears, once, why it went; `retired`
+    gets one that is of no more use and returns when no call uses it any more, so that it can be closed. Each is called in
+    a thread of ours or of libvirt's; `lost` must not wait for anything.
     """
 
     def __init__(
@@ -93,11 +95,12 @@ class Connection:
         *,
         opened: Callable[[Live], Any] = lambda _: None,
         lost: Callable[[str], None] = lambda _: None,
+        retired: Callable[[Live], None] = lambda _: None,
         patience: Patience | None = None,
     ) -> None:
         self.uri = uri
         self.patience = patience or Patience()
-        self._opened, self._lost = opened, lost
+        self._opened, self._lost, self._retired = opened, lost, retired
         self._lock = threading.Lock()
         self._live: Live | None = None
         self._attempt: _Attempt | None = None
@@ -161,7 +164,7 @@ class Connection:
             else:
                 self._why = attempt.why
                 if live is not None:
-                    _close_aside(live.virt)
+                    self._close_aside(live)
         attempt.over.set()
 
     def _refusal(self, error: libvirt.libvirtError) -> VirtmapError:
@@ -192,7 +195,7 @@ class Connection:
 
     def _discard(self) -> None:
         if self._live is not None:
-            _close_aside(self._live.virt)
+            self._close_aside(self._live)
             self._live = None
 
     def close(self) -> None:
@@ -201,6 +204,14 @@ class Connection:
             self._shut = True
             self._why = Unreachable(f"{self.uri}: closed")
             self._discard()
+
+    def _close_aside(self, live: Live) -> None:
+        """Close in a thread of its own: closing says goodbye to the daemon and waits for the answer."""
+        threading.Thread(target=self._close, args=(live,), name="libvirt-close", daemon=True).start()
+
+    def _close(self, live: Live) -> None:
+        self._retired(live)
+        _goodbye(live.virt)
 
 
 class _Attempt:
@@ -216,12 +227,7 @@ def _anew(error: VirtmapError) -> VirtmapError:
     return type(error)(str(error))
 
 
-def _close_aside(virt: Any) -> None:
-    """Close in a thread of its own: closing says goodbye to the daemon and waits for the answer."""
-    threading.Thread(target=_close, args=(virt,), name="libvirt-close", daemon=True).start()
-
-
-def _close(virt: Any) -> None:
+def _goodbye(virt: Any) -> None:
     # Each event callback holds the connection open, so that closing alone would leave the socket behind.
     listening = [functools.partial(virt.domainEventDeregisterAny, number) for number in virt.domainEventCallbackID]
     for goodbye in (*listening, virt.unregisterCloseCallback, virt.close):

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import libvirt
+
 from agent.driver import Changed, Heard, Lost, Plan, Root
 from agent.model.domain import Domain
 from agent.schema.declare import Key, Operation
@@ -42,7 +44,7 @@ class LibvirtDriver:
         self._memory = Memory(resync=resync)
         self._resync = resync
         self._stuck = stuck
-        self.connection = Connection(uri, opened=self._opened, lost=self._lost, patience=patience)
+        self.connection = Connection(uri, opened=self._opened, lost=self._lost, retired=_retire, patience=patience)
         self._listens: Any = None
 
     @property
@@ -100,9 +102,18 @@ class LibvirtDriver:
 
     def _check(self, virt: Any) -> None:
         """A call found the transport broken; libvirt's own notice of it may still be on its way."""
-        if virt.isAlive() != 1:
+        try:
+            alive = virt.isAlive() == 1
+        except libvirt.libvirtError:
+            alive = False
+        if not alive:
             self.connection.broke(virt, "the connection broke")
 
     def _current(self) -> Reader:
         reader: Reader = self.connection.current().session
         return reader
+
+
+def _retire(live: Live) -> None:
+    if live.session is not None:
+        live.session.calls.retire()

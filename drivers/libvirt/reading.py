@@ -308,7 +308,7 @@ class Reader:
         now = datetime.now(UTC)
         columns = self._static_host() | {
             "hypervisor": self._name, "hostname": calls.try_(virt.getHostname), "uri": calls.try_(virt.getURI),
-            "driver": calls.try_(virt.getType), "connected": virt.isAlive() == 1, "connected_at": self._since,
+            "driver": calls.try_(virt.getType), "connected": bool(calls.try_(virt.isAlive)), "connected_at": self._since,
             "connection_uptime": int((now - self._since).total_seconds()), "counters_since": self._since,
             "encrypted": _flag(calls.try_(virt.isEncrypted)), "secure": _flag(calls.try_(virt.isSecure)),
             "cpus": cpus, "cpu_frequency": mhz or None, "numa_nodes": nodes, "sockets": sockets, "cores": cores,

@@ -54,8 +54,6 @@ class Subject:
     """Rows whose counters are filled while the domain runs."""
     starts_paused: bool = True
     """Whether the flag to start paused does something."""
-    keeps_devices: bool = True
-    """Whether disks and NICs are those of the definition; the fake gives every guest devices of its own making."""
     has_agent: bool = False
     """Whether guests play along when their agent is asked for something."""
     heard: queue.SimpleQueue[Heard] = field(default_factory=queue.SimpleQueue)

@@ -162,14 +162,11 @@ def test_a_defined_guest_is_told_as_it_was_defined(subject: Subject, guest: Want
     assert (row.config_vcpus, row.config_max_vcpus) == (guest.vcpus, guest.max_vcpus)
     assert (row.memory, row.max_memory) == (guest.current_memory, guest.memory)
     assert (row.config_memory, row.config_max_memory) == (guest.current_memory, guest.memory)
-    if subject.keeps_devices:
-        assert (row.disks, row.nics) == (guest.disks, len(guest.macs))
+    assert (row.disks, row.nics) == (guest.disks, len(guest.macs))
     assert row.problem == ""
 
 
 def test_the_parts_of_a_guest_are_told_as_they_were_defined(subject: Subject, guest: Wanted) -> None:
-    if not subject.keeps_devices:
-        pytest.skip("the fake gives every guest devices of its own making")
     reading = subject.read([(Domain, (guest.uuid,))])
     assert [(row.domain, row.target) for row in reading.of(Disk)] == [(guest.uuid, "vda"), (guest.uuid, "vdb")]
     for number, disk in enumerate(reading.of(Disk)):
@@ -187,8 +184,6 @@ def test_the_parts_of_a_guest_are_told_as_they_were_defined(subject: Subject, gu
 
 
 def test_a_mac_address_that_stands_twice_gives_two_nics(subject: Subject) -> None:
-    if not subject.keeps_devices:
-        pytest.skip("the fake gives every guest devices of its own making")
     guest = subject.define(macs=("52:54:00:0b:00:01", "52:54:00:0b:00:01"))
     assert [row.device for row in subject.parts(Nic, guest)] == ["52:54:00:0b:00:01", "52:54:00:0b:00:01#2"]
 

@@ -80,7 +80,9 @@ SEEDS = (
     getbulk(0, 2**31 - 1, (1, 3)),
     getbulk(-1, -1, STATE),
     wire.setting([((*DOMAIN_ENTRY, 1021, 1), wire.number(5000, 0x42))], community=b"secret"),
-    wire.setting([((*DOMAIN_ENTRY, 3, 1), wire.number(0)), ((*DOMAIN_ENTRY, 9, 2), wire.number(1))], community=b"secret"),
+    wire.setting(
+        [((*DOMAIN_ENTRY, 3, 1), wire.number(0)), ((*DOMAIN_ENTRY, 9, 2), wire.number(1))], community=b"secret"
+    ),
     message(wire.RESPONSE, [binding(SYS_DESCR)]),
     get(*[(*STATE, i) for i in range(60)]),
 )
@@ -130,12 +132,14 @@ ELEMENT = st.recursive(
     ),
     max_leaves=12,
 )  # fmt: skip
-VALUE = st.one_of(ELEMENT, st.builds(wire.number, st.integers(-(2**40), 2**40), st.sampled_from([2, 0x41, 0x42, 0x43, 0x46])))
+VALUE = st.one_of(
+    ELEMENT, st.builds(wire.number, st.integers(-(2**40), 2**40), st.sampled_from([2, 0x41, 0x42, 0x43, 0x46]))
+)
 NAME = st.one_of(
     st.binary(max_size=30),
-    st.sampled_from([SYS_DESCR, STATE, (*DOMAIN_ENTRY, 3, 1), (*DOMAIN_ENTRY, 21, 4), (*DOMAIN_ENTRY, 1021, 2), (2, 0)]).map(
-        lambda arcs: wire.name(arcs)[2:]
-    ),
+    st.sampled_from(
+        [SYS_DESCR, STATE, (*DOMAIN_ENTRY, 3, 1), (*DOMAIN_ENTRY, 21, 4), (*DOMAIN_ENTRY, 1021, 2), (2, 0)]
+    ).map(lambda arcs: wire.name(arcs)[2:]),
     st.lists(st.integers(0, 2**32 + 5), min_size=1, max_size=140).map(lambda arcs: wire.name((1, 3, *arcs))[-600:]),
 )
 BINDING = st.one_of(ELEMENT, st.builds(lambda n, v: tlv(0x30, tlv(6, n) + v), NAME, VALUE))
@@ -171,7 +175,9 @@ def test_deep_nesting(agent: Agent, tag: int) -> None:
         holds(agent, message(wire.GET, [nested(depth, tag)[:60_000]]))
 
 
-@pytest.mark.parametrize("octets", [b"\x84\x7f\xff\xff\xff", b"\x84\xff\xff\xff\xff", b"\x88" + b"\xff" * 8, b"\x80", b"\xff"])
+@pytest.mark.parametrize(
+    "octets", [b"\x84\x7f\xff\xff\xff", b"\x84\xff\xff\xff\xff", b"\x88" + b"\xff" * 8, b"\x80", b"\xff"]
+)
 def test_lengths_that_lie_at_every_place(agent: Agent, octets: bytes) -> None:
     seed = SEEDS[1]
     for at in range(1, len(seed)):

@@ -60,7 +60,9 @@ def test_an_unsigned_without_its_leading_zero_is_forgiven() -> None:
     assert ber.unsigned(b"\xff" * 8, 64) == 2**64 - 1
 
 
-@pytest.mark.parametrize(("octets", "bits"), [("", 32), ("0100000000", 32), ("000000000001", 32), ("01" + "00" * 8, 64)])
+@pytest.mark.parametrize(
+    ("octets", "bits"), [("", 32), ("0100000000", 32), ("000000000001", 32), ("01" + "00" * 8, 64)]
+)
 def test_an_unsigned_that_is_too_large_is_refused(octets: str, bits: int) -> None:
     with pytest.raises(BerError):
         ber.unsigned(bytes.fromhex(octets), bits)

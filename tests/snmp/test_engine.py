@@ -97,6 +97,8 @@ async def test_no_such_object_and_no_such_instance_are_told_apart() -> None:
             DOMAIN_ENTRY: NO_SUCH_OBJECT,
             (*DOMAIN_ENTRY, 99, 1): NO_SUCH_OBJECT,
             (*DOMAIN_ENTRY, 1, 1): NO_SUCH_OBJECT,
+            column: NO_SUCH_INSTANCE,
+            SYS_DESCR[:-1]: NO_SUCH_INSTANCE,
             (*column, 4711): NO_SUCH_INSTANCE,
             (*column, w.arc("guest1"), 0): NO_SUCH_INSTANCE,
             (*column, 0): NO_SUCH_INSTANCE,

@@ -27,11 +27,19 @@ def uuid(number: int) -> str:
 
 
 def domain(number: int, **more: Any) -> Domain:
-    values = {"uuid": uuid(number), "name": f"d{number}", "state": DomainState.RUNNING, "cpu_time": number * 1000, **more}
+    values = {
+        "uuid": uuid(number),
+        "name": f"d{number}",
+        "state": DomainState.RUNNING,
+        "cpu_time": number * 1000,
+        **more,
+    }
     return Domain(**values)
 
 
-def snapshot(rows: Sequence[Row], before: Snapshot | None = None, arcs: Sequence[tuple[int, ...]] | None = None) -> Snapshot:
+def snapshot(
+    rows: Sequence[Row], before: Snapshot | None = None, arcs: Sequence[tuple[int, ...]] | None = None
+) -> Snapshot:
     """A snapshot of one table; index arcs are 1, 2, 3 ... unless given. What `before` has of them is taken over."""
     kind = type(rows[0])
     indexes = tuple(arcs or ((i,) for i in range(1, len(rows) + 1)))
@@ -92,12 +100,18 @@ def in_runs(view: View, start: Oid, count: int, room: int = 10**9) -> list[tuple
 SIZES = [1, 2, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE, 2 * PAGE + 1, 700]
 
 
+SPARSE: dict[str, Callable[[int], bool]] = {
+    "dense": lambda i: False,
+    "thirds": lambda i: i % 3 == 0,
+    "edges": lambda i: i % 256 in (0, 255),
+    "hole": lambda i: 200 < i < 600,
+    "lonely": lambda i: i != 256,
+    "empty": lambda i: True,
+}
+
+
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(
-    "sparse",
-    [lambda i: False, lambda i: i % 3 == 0, lambda i: i % 256 in (0, 255), lambda i: 200 < i < 600, lambda i: i != 256, lambda i: True],
-    ids=["dense", "thirds", "edges", "hole", "lonely", "empty"],
-)  # fmt: skip
+@pytest.mark.parametrize("sparse", SPARSE.values(), ids=SPARSE)
 def test_runs_across_pages_give_what_single_steps_give(size: int, sparse: Callable[[int], bool]) -> None:
     rows = [domain(i, cpu_time=None if sparse(i) else i) for i in range(size)]
     view = shown(Tables(MIB), snapshot(rows))
@@ -127,7 +141,13 @@ def test_two_arcs_in_an_index() -> None:
     view = shown(Tables(MIB), snapshot(rows, arcs=arcs))
     entry = MIB.table(Vcpu).entry_oid
     assert [n for n, _, _ in one_by_one(view, (*entry, 4)) if n[:-2] == (*entry, 4)] == [(*entry, 4, *a) for a in arcs]
-    for start, first in (((1,), (1, 1)), ((1, 3), (300, 1)), ((1, 3, 0), (300, 1)), ((2,), (300, 1)), ((300, 0), (300, 1))):
+    for start, first in (
+        ((1,), (1, 1)),
+        ((1, 3), (300, 1)),
+        ((1, 3, 0), (300, 1)),
+        ((2,), (300, 1)),
+        ((300, 0), (300, 1)),
+    ):
         found, *_ = view.following(*view.after(wire.name((*entry, 4, *start))[2:]))
         assert bindings([found])[0][0] == (*entry, 4, *first)
 
@@ -145,7 +165,7 @@ def test_pages_that_did_not_change_are_taken_over_and_others_made_anew() -> None
     old, new = column(view, 30).pages, column(after, 30).pages
     assert [a is b for a, b in zip(old, new, strict=True)] == [True, False, True]
     assert column(view, 4).pages[1] is column(after, 4).pages[1] is not None
-    assert dict((n[-1] - 1, v) for n, _, v in one_by_one(after, (*ENTRY, 30)) if n[:-1] == (*ENTRY, 30))[300] == b"\x07"
+    assert {n[-1] - 1: v for n, _, v in one_by_one(after, (*ENTRY, 30)) if n[:-1] == (*ENTRY, 30)}[300] == b"\x07"
     assert bindings([column(view, 30).get(300)])[0][2] == (300_000).to_bytes(3, "big"), "the old view stays as it was"
 
 
@@ -236,7 +256,9 @@ def test_a_value_that_cannot_be_shown_does_not_stop_the_next_snapshot(caplog: py
     tables = Tables(MIB)
     first = snapshot([domain(i) for i in range(600)])
     in_runs(shown(tables, first), ENTRY, 1000)
-    odd = [domain(i, cpu_time=2**90, vcpus=2**50, name=7, state=object()) if i == 300 else domain(i) for i in range(600)]
+    odd = [
+        domain(i, cpu_time=2**90, vcpus=2**50, name=7, state=object()) if i == 300 else domain(i) for i in range(600)
+    ]
     view = shown(tables, snapshot(odd, first))
     told = [n for n, _, _ in one_by_one(view, ENTRY) if n[-1] == 301]
     assert (*ENTRY, 2, 301) in told
