@@ -13,6 +13,7 @@ a third of a second. For the same reason a snapshot that nobody needs any more i
 import asyncio
 import logging
 import random
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -232,6 +233,7 @@ class Inventory:
         self._builder = Workers(2, f"virtmap-{driver.name}-build")  # of its own: calls that hang must not stop it
         self._indexes = indexes
         self._undisturbed = undisturbed
+        self._turn = threading.Lock()
         self._known: dict[Root, _Known] = {}
         self._changed: set[Root] = set()
         self._wake = asyncio.Event()
@@ -347,6 +349,13 @@ class Inventory:
 
     # --- reading
 
+    def _read_piece(self, piece: Piece, began: float) -> _Read:
+        """In a worker thread. Many may wait for a hypervisor, but only one at a time computes: each one more that wants
+        the interpreter puts off an answer by another time slice."""
+        batch = piece.read()
+        with self._turn:
+            return _grouped(batch, piece.roots, began)
+
     async def _read(self, pieces: Sequence[Piece]) -> list[_Read]:
         gate = asyncio.Semaphore(self.pace.readers)
 
@@ -355,9 +364,7 @@ class Inventory:
                 began = time.monotonic()
                 try:
                     return await self.workers.run(
-                        lambda: _grouped(piece.read(), piece.roots, began),
-                        limit=self.pace.call_limit,
-                        what=f"{self.name}: read",
+                        partial(self._read_piece, piece, began), limit=self.pace.call_limit, what=f"{self.name}: read"
                     )
                 except Unreachable:
                     raise

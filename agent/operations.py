@@ -96,7 +96,7 @@ class Operations:
         if operation.on.index is Index.SCALAR:
             return f"{kind} {hypervisor}"
         row = self._inventories[hypervisor].snapshot.table(operation.on).get(key)
-        name = row.as_dict().get("name") if row is not None else None
+        name = getattr(row, "name", None)
         return f"{kind} {name or '/'.join(map(str, key))}"
 
     async def perform(

@@ -2,18 +2,23 @@
 
 from agent.model import domain, domain_events, host
 from agent.model.disk import Disk
+from agent.model.disk_interval import DiskInterval
+from agent.model.disk_latency import DiskLatency
 from agent.model.domain import Domain
 from agent.model.host import Host
 from agent.model.job import Job
 from agent.model.nic import Nic
 from agent.model.reading import Reading
 from agent.model.vcpu import Vcpu
+from agent.model.vcpu_statistic import VcpuStatistic
 from agent.schema.declare import Model
 
-__all__ = ["MODEL", "Disk", "Domain", "Host", "Job", "Nic", "Reading", "Vcpu"]
+__all__ = [
+    "MODEL", "Disk", "DiskInterval", "DiskLatency", "Domain", "Host", "Job", "Nic", "Reading", "Vcpu", "VcpuStatistic",
+]  # fmt: skip
 
 MODEL = Model(
-    rows=(Host, Domain, Vcpu, Disk, Nic, Reading, Job),
+    rows=(Host, Domain, Vcpu, VcpuStatistic, Disk, DiskLatency, DiskInterval, Nic, Reading, Job),
     operations=(
         host.DefineDomain,
         host.ReadCapabilities,

@@ -36,3 +36,11 @@ DEVICE = {
     "IdentifyingDescriptions": "The identifying columns are properties of their own.",
     "AdditionalAvailability": "libvirt knows no further availability of a virtual device.",
 }
+
+STATISTICAL = {
+    "Caption": "ElementName says it already.",
+    "Description": "ElementName says it already.",
+    "StartStatisticTime": "CountersSince of the domain tells it.",
+    "StatisticTime": "Refreshed of the domain tells it.",
+    "SampleInterval": "The pace of the agent's readings is the same for all rows, and told in its configuration.",
+}

@@ -158,6 +158,8 @@ def column(
 ) -> Any:  # fmt: skip
     """An attribute. `stats` is its field of virConnectGetAllDomainStats, `cim` the DMTF property it is shown as (else one of ours).
 
+    In `stats`, the first `<placeholder>` is the number of the row, or of the one above; each further one, and `$NAME`, is
+    a key of the row itself, in the order of its keys.
     A column without `api` is virtmap's own knowledge, such as when the row was read.
     """
     return Field(
@@ -360,7 +362,7 @@ class Row(Declared):
 
     Class arguments: `table` (its permanent number), `cim` (the DMTF class beneath `Virtmap_<name>`), `of` (the row it
     belongs to) with `association`, `index`, `fills` and `nulls` for what the DMTF class brings, `discontinuity` (the
-    column, here or in the parent, since which counters count), `settings` (how its CONFIG columns show in CIM),
+    column, here or in a row above, since which counters count), `settings` (how its CONFIG columns show in CIM),
     `internal` for rows that virtmap itself and no driver fills, `action` (the number of the SNMP column that runs its
     argument-free operations).
     """
@@ -402,9 +404,14 @@ class Row(Declared):
         return tuple(f for f in cls.fields if f.number is not None)
 
     @classmethod
+    def lineage(cls) -> "tuple[type[Row], ...]":
+        """The row itself after all those that it belongs to, the outermost first."""
+        return (cls,) if cls.parent_row is None else (*cls.parent_row.lineage(), cls)
+
+    @classmethod
     def root(cls) -> "type[Row]":
         """The outermost row this one belongs to: the unit of reading, and of failing."""
-        return cls if cls.parent_row is None else cls.parent_row.root()
+        return cls.lineage()[0]
 
     @property
     def key(self) -> Key:

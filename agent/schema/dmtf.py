@@ -890,6 +890,22 @@ _CLASSES = (
         ),
     ),
     CimClass(
+        "CIM_StatisticalData",
+        "CIM_ManagedElement",
+        "2.45.0",
+        "Numbers that were measured on an element, and belong together.",
+        abstract=True,
+        properties=(
+            CimProperty("InstanceID", "string", "Identifies the statistics.", key=True, override=True),
+            CimProperty("ElementName", "string", "What a person calls the statistics.", required=True, override=True),
+            CimProperty(
+                "StartStatisticTime", "datetime", "When measuring began: at first, or after the last reset."
+            ),
+            CimProperty("StatisticTime", "datetime", "When the newest of the numbers was measured."),
+            CimProperty("SampleInterval", "datetime", "How far apart measurements are, as an interval."),
+        ),
+    ),
+    CimClass(
         "CIM_VirtualSystemSettingData",
         "CIM_SettingData",
         "2.43.0",
@@ -1230,6 +1246,25 @@ _CLASSES = (
                 weak=True,
                 override=True,
             ),
+        ),
+    ),
+    CimClass(
+        "CIM_ElementStatisticalData",
+        None,
+        "2.7.0",
+        "The statistics were measured on the element.",
+        association=True,
+        properties=(
+            CimProperty(
+                "ManagedElement",
+                "reference",
+                "The element.",
+                key=True,
+                reference="CIM_ManagedElement",
+                minimum=1,
+                maximum=1,
+            ),
+            CimProperty("Stats", "reference", "The statistics.", key=True, reference="CIM_StatisticalData"),
         ),
     ),
     CimClass(

@@ -109,8 +109,7 @@ def _column(model: Model, row: type[Row], f: Field) -> Iterator[str]:
         yield f"{where}: {f.semantic.name} may not stand in a row"
     if f.semantic.kind is Kind.COUNTER:
         since = row.discontinuity
-        owners = [r for r in (row, row.parent_row) if r is not None and since is not None and since in r.positions]
-        if not owners:
+        if not any(since in r.positions for r in row.lineage()):
             yield f"{where}: is a counter, but the row names no discontinuity column"
     if (f.ref is None) is not (f.association is None):
         yield f"{where}: a reference needs its association, and an association its reference"

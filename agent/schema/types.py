@@ -114,14 +114,14 @@ class Flags(enum.IntFlag):
         return member
 
 
-def _gauge64(name: str, unit: str, punit: str, kind: Kind = Kind.GAUGE) -> Semantic:
+def _gauge64(name: str, unit: str | None, punit: str | None, kind: Kind = Kind.GAUGE) -> Semantic:
     return Semantic(
         name=name, python=int, wire=Wire.COUNTER64, syntax="CounterBasedGauge64", module="HCNUM-TC", cim="uint64",
         unit=unit, punit=punit, kind=kind, low=0, high=2**64 - 1,
     )  # fmt: skip
 
 
-def _counter(name: str, unit: str, punit: str) -> Semantic:
+def _counter(name: str, unit: str | None, punit: str | None) -> Semantic:
     return Semantic(
         name=name, python=int, wire=Wire.COUNTER64, syntax="Counter64", module="SNMPv2-SMI", cim="uint64",
         unit=unit, punit=punit, kind=Kind.COUNTER, low=0, high=2**64 - 1,
@@ -166,6 +166,7 @@ MHz = Annotated[int, _gauge32("MHz", "MHz", "hertz * 10^6")]
 Seconds = Annotated[int, _gauge64("Seconds", "seconds", "second")]
 Milliseconds = Annotated[int, _gauge32("Milliseconds", "milliseconds", "second * 10^-3")]
 Percent = Annotated[int, _gauge32("Percent", "percent", "percent")]
+Thousandths = Annotated[int, _gauge32("Thousandths", "thousandths", "count * 10^-3")]
 Bytes = Annotated[int, _gauge64("Bytes", "bytes", "byte")]
 KiB = Annotated[int, _gauge64("KiB", "KiB", "byte * 2^10")]
 BytesPerSecond = Annotated[int, _gauge64("BytesPerSecond", "bytes/second", "byte / second")]
@@ -173,6 +174,8 @@ KiBPerSecond = Annotated[int, _gauge64("KiBPerSecond", "KiB/second", "byte / sec
 MiBPerSecond = Annotated[int, _gauge64("MiBPerSecond", "MiB/second", "byte / second * 2^20")]
 Nanoseconds = Annotated[int, _gauge64("Nanoseconds", "nanoseconds", "second * 10^-9")]
 Microseconds = Annotated[int, _gauge64("Microseconds", "microseconds", "second * 10^-6")]
+Level = Annotated[int, _gauge64("Level", None, None)]
+Total = Annotated[int, _counter("Total", None, None)]
 Events = Annotated[int, _counter("Events", "events", "count")]
 CpuTime = Annotated[int, _counter("CpuTime", "nanoseconds", "second * 10^-9")]
 Octets = Annotated[int, _counter("Octets", "bytes", "byte")]

@@ -52,7 +52,8 @@ _SHORTER = {
     "Alignment": "Align", "Memory": "Mem", "Reference": "Ref", "Optimal": "Opt", "Minimal": "Min", "Emulation": "Emul",
     "Allocations": "Allocs", "Instructions": "Instrs", "Bandwidth": "Bw", "Hypervisor": "Hv", "Discontinuity": "Discont",
     "Occupancy": "Occup", "Previous": "Prev", "Lifecycle": "Life", "Transfer": "Xfer", "Request": "Req", "Zeroes": "Zero",
-    "Architectures": "Archs",
+    "Architectures": "Archs", "Latency": "Lat", "Average": "Avg", "Minimum": "Min", "Maximum": "Max", "Append": "App",
+    "Queue": "Q",
 }  # fmt: skip
 
 
@@ -274,11 +275,7 @@ def _table(model: Model, row: type[Row]) -> MibTable:
     action = _action(model, row, prefix, entry)
     objects += [action] if action else []
     objects.sort(key=lambda o: o.oid)
-    lineage: list[type[Row]] = []
-    at: type[Row] | None = row
-    while at is not None and not scalar:
-        lineage.insert(0, at)
-        at = at.parent_row
+    lineage = () if scalar else row.lineage()
     return MibTable(
         row=row, name=prefix if scalar else f"{prefix}Table", oid=oid, entry_name=prefix if scalar else f"{prefix}Entry",
         entry_oid=entry, scalar=scalar, indexes=tuple(f"virtmap{r.abbreviation}Index" for r in lineage),

@@ -1,0 +1,159 @@
+"""The UDP server: sockets bound and closed, SETs carried out while others are answered, faults survived."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from agent.access import Principal
+from agent.errors import ConfigError
+from agent.model.domain import DomainState, Suspend
+from agent.operations import Operations
+from agent.snmp.message import Status
+from agent.snmp.server import Server
+from tests import wire
+from tests.agents import World, looped, until, world
+from tests.wire import Answer, answered, get, oid
+
+SYS_DESCR = oid("1.3.6.1.2.1.1.1.0")
+
+
+class Manager(asyncio.DatagramProtocol):
+    """Sends datagrams, and keeps what comes back."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.answers.append(answered(data))
+
+    def send(self, *datagrams: bytes) -> None:
+        for datagram in datagrams:
+            self.transport.sendto(datagram)
+
+    async def wait(self, count: int) -> list[Answer]:
+        await until(lambda: len(self.answers) >= count, f"{count} answers")
+        return self.answers
+
+
+@asynccontextmanager
+async def manager(address: tuple[str, int]) -> AsyncIterator[Manager]:
+    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(Manager, remote_addr=address)
+    try:
+        yield protocol
+    finally:
+        transport.close()
+
+
+@asynccontextmanager
+async def served(w: World, *listen: tuple[str, int]) -> AsyncIterator[tuple[Server, list[tuple[str, int]]]]:
+    server = Server(w.engine, w.operations)
+    try:
+        yield server, server.start(listen or [("127.0.0.1", 0)])
+    finally:
+        await server.stop()
+
+
+def setting(w: World, name: str, request: int) -> bytes:
+    suspend = wire.number(Suspend.number)
+    return wire.setting([(w.column(3, name), suspend)], request=request, community=b"secret")
+
+
+@looped
+async def test_it_answers_each_request_on_every_address() -> None:
+    async with world() as w, served(w, ("127.0.0.1", 0), ("127.0.0.1", 0)) as (_, bound):
+        assert len({port for _, port in bound}) == 2
+        for address in bound:
+            async with manager(address) as m:
+                m.send(*(get(SYS_DESCR, request=i) for i in range(200)))
+                assert [a.request for a in await m.wait(200)] == list(range(200))
+
+
+@looped
+async def test_ipv6() -> None:
+    async with world() as w:
+        try:
+            async with served(w, ("::1", 0)) as (_, bound), manager(bound[0]) as m:
+                m.send(get(SYS_DESCR))
+                await until(lambda: w.engine.statistics.snmpInBadCommunityNames == 1, "a stranger's request")
+        except ConfigError:
+            pytest.skip("no IPv6 on the loopback interface")
+
+
+@looped
+async def test_a_set_is_carried_out_while_others_are_answered() -> None:
+    async with world() as w, served(w) as (_, bound), manager(bound[0]) as m:
+        w.fake.hang("guest1")
+        m.send(setting(w, "guest1", 1), setting(w, "guest1", 1), get(SYS_DESCR, request=2), setting(w, "guest2", 3))
+        assert [a.request for a in await m.wait(2)] == [2, 3]
+        w.fake.release()
+        assert [(a.request, a.error) for a in await m.wait(3)] == [(2, (0, 0)), (3, (0, 0)), (1, (0, 0))]
+        assert w.domain("guest1").state is DomainState.PAUSED
+        assert [type(o) for o, _ in w.fake.performed] == [Suspend, Suspend]
+
+
+@looped
+async def test_a_fault_of_the_agent_in_a_set_is_gen_err(caplog: pytest.LogCaptureFixture) -> None:
+    class Faulty(Operations):
+        async def perform(self, principal: Principal, *_: Any, **__: Any) -> Any:
+            raise ZeroDivisionError(principal.name)
+
+    async with world() as w:
+        faulty = Faulty({"default": w.inventory}, w.trail)
+        server = Server(w.engine, faulty)
+        bound = server.start([("127.0.0.1", 0)])
+        async with manager(bound[0]) as m:
+            m.send(setting(w, "guest1", 1))
+            assert (await m.wait(1))[0].error == (int(Status.GEN_ERR), 1)
+            m.send(setting(w, "guest1", 1))
+            assert (await m.wait(2))[1].error == (int(Status.GEN_ERR), 1)
+        assert "ZeroDivisionError" in caplog.text
+        await server.stop()
+
+
+@looped
+async def test_garbage_and_a_manager_that_is_gone_hurt_nobody() -> None:
+    async with world() as w, served(w) as (_, bound):
+        for _ in range(20):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.connect(bound[0])
+                sock.send(get(SYS_DESCR))
+                sock.send(b"")
+                sock.send(b"\x30\x84\xff\xff\xff\xff")
+        async with manager(bound[0]) as m:
+            m.send(get(SYS_DESCR, request=7))
+            assert (await m.wait(1))[0].request == 7
+        assert w.engine.statistics.snmpInASNParseErrs == 40
+
+
+@looped
+async def test_an_address_that_cannot_be_bound_is_named() -> None:
+    async with world() as w, served(w) as (_, bound):
+        other = Server(w.engine, w.operations)
+        with pytest.raises(ConfigError, match=rf"snmp.listen: cannot listen on 127\.0\.0\.1 port {bound[0][1]}: "):
+            other.start([("127.0.0.1", 0), bound[0]])
+        await other.stop()
+
+
+@looped
+async def test_after_stopping_the_port_is_free_and_a_set_under_way_goes_unanswered() -> None:
+    async with world() as w:
+        async with served(w) as (server, bound), manager(bound[0]) as m:
+            w.fake.hang("guest1")
+            m.send(setting(w, "guest1", 1))
+            await until(lambda: server._tasks, "the SET")
+            await server.stop()
+            w.fake.release()
+            await until(lambda: w.trail.records, "the operation to go on")
+            assert m.answers == []
+        async with served(w, bound[0]) as (_, again):
+            assert again == bound
