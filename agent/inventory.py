@@ -87,6 +87,9 @@ _KEY = {row: _key_getter(row) for row in DRIVEN}
 _TOP = {row: (row.root(), len(row.root().key_fields())) for row in DRIVEN}
 """The root of a row, and how many of the row's key values name it."""
 
+_WIDTH = {row: sum(f.role is Role.PARENT for f in row.fields) for row in DRIVEN}
+"""How many of the row's key values are those of the row above it."""
+
 _ENUMERATED = {row: tuple(f.position for f in row.fields if f.enumeration is not None) for row in MODEL.rows}
 
 
@@ -503,14 +506,15 @@ class Inventory:
 
     def _allocate_children(self, top: type[Row], roots: Sequence[tuple[Arc, Root]]) -> None:
         """Give the children of new roots their arcs in one go: each commit on its own would wait for the disk."""
-        new = [(arc, self._known[root]) for arc, root in roots if not self._known[root].arcs]
-        width = len(top.key_fields())
-        for row in DRIVEN:
-            if new and row.parent_row is top and row.index is Index.ALLOCATED:
-                place, key = _PLACE[row], _KEY[row]
-                wanted = [(arc, [_text(key(v)[width:]) for v in known.rows[place]]) for arc, known in new]
-                with suppress(VirtmapError):  # each will be asked for again, and told of, on its own
-                    self._indexes.allocate_many(self.name, row.table, wanted)
+        new = {root[1]: (arc, self._known[root].rows) for arc, root in roots if not self._known[root].arcs}
+        given: dict[type[Row], dict[Key, Arc]] = {top: {key: arc for key, (arc, _) in new.items()}}
+        with suppress(VirtmapError):  # each will be asked for again, and told of, on its own
+            for row in DRIVEN:
+                if new and row.parent_row in given:
+                    above, width = given[row.parent_row], _WIDTH[row]
+                    found = (key for _, rows in new.values() for key in map(_KEY[row], rows[_PLACE[row]]))
+                    keys = [key for key in found if key[:width] in above]
+                    given[row] = dict(zip(keys, self._child_arcs(row, keys, above), strict=True))
 
     def _arrange(self, known: _Known, arc: Arc) -> tuple[tuple[tuple[Arc, ...], ...], Layers]:
         """The arcs and the rows of one root, each layer in the order of its arcs."""
@@ -547,15 +551,16 @@ class Inventory:
         return tuple(arcs), tuple(orders)
 
     def _child_arcs(self, row: type[Row], keys: Sequence[Key], parents: Mapping[Key, Arc]) -> list[Arc]:
-        width = sum(f.role is Role.PARENT for f in row.fields)
+        width = _WIDTH[row]
         if row.index is Index.NATURAL:
             return [(*parents[k[:width]], k[-1] + 1) for k in keys]
         siblings: dict[Arc, list[Key]] = defaultdict(list)
         for k in keys:
             siblings[parents[k[:width]]].append(k)
+        wanted = [(parent, [_text(k[width:]) for k in own]) for parent, own in siblings.items()]
         made: dict[Key, Arc] = {}
-        for parent, own in siblings.items():
-            numbers = self._indexes.allocate(self.name, row.table, parent, [_text(k[width:]) for k in own])
+        given = self._indexes.allocate_many(self.name, row.table, wanted) if wanted else []
+        for (parent, own), numbers in zip(siblings.items(), given, strict=True):
             made.update((k, (*parent, n)) for k, n in zip(own, numbers, strict=True))
         return [made[k] for k in keys]
 
@@ -687,7 +692,7 @@ def _sound(layers: Layers, keys: tuple[tuple[Key, ...], ...]) -> tuple[Layers, t
     kept_keys: list[tuple[Key, ...]] = []
     for row, records, own in zip(DRIVEN, layers, keys, strict=True):
         above = None if row.parent_row is None else frozenset(kept_keys[_PLACE[row.parent_row]])
-        width = sum(f.role is Role.PARENT for f in row.fields)
+        width = _WIDTH[row]
         kept = {k: v for k, v in zip(own, records, strict=True) if above is None or k[:width] in above}
         if len(kept) != len(own):
             log.warning("%s: %d rows stand twice or alone, such as %s", row.__name__, len(own) - len(kept), own[-1])

@@ -1,9 +1,11 @@
 """A hypervisor wholly in memory: every column filled, every operation done, every failure to be had on request.
 
 It ships, since demonstrations, benchmarks and the tests of everything above the contract run on it. Its URI tells what
-it holds: `fake:///?domains=10000&disks=2&nics=1&vcpus=2&seed=1&delay=0`, where `delay` is how many milliseconds each
-call takes. Values follow from the seed and from how often a domain was read: counters grow with each reading of a
-running domain, gauges go up and down.
+it holds: `fake:///?domains=10000&disks=2&nics=1&vcpus=2&statistics=0&seed=1&delay=0`, where `delay` is how many
+milliseconds each call takes, and `statistics` how many each vCPU and disk of a running domain has beneath it: named
+statistics, bins for each operation, intervals. A real disk keeps none unless its definition asks for them. Values
+follow from the seed and from how often a domain was read: counters grow with each reading of a running domain, gauges
+go up and down.
 
 A reading of 10,000 domains is some two million values, so a row is put together by C code only: the constants of the
 row, the values that move (the former ones plus the steps of this phase), and one `itemgetter` that puts all in field
@@ -32,11 +34,14 @@ from agent.errors import ConfigError, Failed, Invalid, NotFound, NotSupported, U
 from agent.model import MODEL, domain_events, host
 from agent.model import domain as guest
 from agent.model.disk import Disk, DiskDevice, DiskError
+from agent.model.disk_interval import DiskInterval
+from agent.model.disk_latency import DiskLatency, DiskOperation
 from agent.model.domain import Domain, DomainState, DomainStateReason
 from agent.model.domain_events import DomainLifecycle, LifecycleDetail
 from agent.model.host import Host
 from agent.model.nic import LinkState, Nic
 from agent.model.vcpu import Vcpu, VcpuState
+from agent.model.vcpu_statistic import VcpuStatistic
 from agent.schema.declare import Key, Operation, Row
 from agent.schema.types import Kind
 
@@ -93,6 +98,10 @@ class _Layout:
             case Kind.GAUGE:
                 return swing if name not in _STILL else 0
         return 0
+
+    def begin(self) -> tuple[int, ...]:
+        """First values of a run: counters at zero, and gauges somewhere where no phase takes them below it."""
+        return tuple(zero if zero is not None else 1000 for zero in self.zero)
 
     def start(self, chance: random.Random, given: Mapping[str, int]) -> tuple[Any, ...]:
         """First values of what moves: those given, else what some 10,000 readings would have come to."""
@@ -156,6 +165,12 @@ _NIC = _Layout(
     ),
 )  # fmt: skip
 
+_STATISTIC = _Layout(VcpuStatistic, (), ("domain", "vcpu", "name"))
+_LATENCY = _Layout(DiskLatency, (), ("domain", "disk", "operation", "bin", "start"))
+_INTERVAL = _Layout(DiskInterval, (), ("domain", "disk", "number", "interval"))
+_NAMES = ("halt_exits", "halt_wait_ns", "io_exits", "irq_exits", "mmio_exits", "guest_mode", "preemption_reported")
+"""Of the first statistics of a vCPU."""
+
 _DISK_ON = (DiskError.NONE, 1, 0, *_LIMITS.values())
 _DISK_OFF = (None, None, None, *(None for _ in _LIMITS))
 _AFFINITY = f"0-{HOST_CPUS - 1}"
@@ -169,6 +184,7 @@ class Shape:
     disks: int = 2
     nics: int = 1
     vcpus: int = 2
+    statistics: int = 0
     seed: int = 1
     delay: int = 0
 
@@ -191,11 +207,15 @@ def shape(uri: str) -> Shape:
 
 @dataclass(kw_only=True, slots=True)
 class _Device:
-    """A disk, NIC or vCPU: its constants and its moving values. `live` are its constants while the domain runs."""
+    """A disk, NIC or vCPU: its constants and its moving values. `live` are its constants while the domain runs.
+
+    `beneath` are the statistics of a vCPU or disk, made when they are first read of one run of the domain.
+    """
 
     own: tuple[Any, ...]
     live: tuple[Any, ...]
     moved: tuple[Any, ...]
+    beneath: "tuple[tuple[_Layout, _Device], ...] | None" = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -460,7 +480,7 @@ class Fake:
         )
         for layout, devices in ((_VCPU, made.processors), (_DISK, made.disks), (_NIC, made.nics)):
             for device in devices:
-                device.moved = layout.zero
+                device.moved, device.beneath = layout.zero, None
 
     def _warm(self, made: _Guest) -> None:
         """Make a domain of the first hour look as if it had been running for long."""
@@ -470,6 +490,8 @@ class Fake:
         for layout, devices in ((_VCPU, made.processors), (_DISK, made.disks), (_NIC, made.nics)):
             for device in devices:
                 device.moved = layout.start(chance, {})
+                if self.shape.statistics:
+                    device.beneath = _statistics(layout.row, device.live, self.shape.statistics, chance)
 
     def _fit_processors(self, made: _Guest) -> None:
         chance = random.Random(made.uuid)
@@ -530,6 +552,19 @@ class Fake:
                     device.moved = tuple(map(add, device.moved, steps))
                 values = shared + device.live + device.moved if live else shared + device.own + layout.nothing
                 rows.append(layout.row.of_values(layout.arrange(values)))
+                if self.shape.statistics and live:
+                    rows += self._beneath(d, layout.row, device)
+        return rows
+
+    def _beneath(self, d: _Guest, row: type[Row], device: _Device) -> list[Row]:
+        """The statistics of a vCPU or a disk of a running domain."""
+        if device.beneath is None:
+            device.beneath = _statistics(row, device.live, self.shape.statistics, None)
+        rows: list[Row] = []
+        for layout, each in device.beneath:
+            if d.runs:
+                each.moved = tuple(map(add, each.moved, layout.steps[d.variant][d.phase]))
+            rows.append(layout.row.of_values(layout.arrange(each.live + each.moved)))
         return rows
 
     def _host(self, active: int, inactive: int) -> Host:
@@ -804,6 +839,23 @@ def _disk(key: str, name: str, n: int, i: int, chance: random.Random) -> _Device
 def _live_disk(*constants: Any) -> _Device:
     """A disk by its constants in the order of the layout; its alias is one only while it runs."""
     return _Device(own=(*constants[:12], None, *constants[13:]), live=constants, moved=_DISK.zero)
+
+
+def _statistics(
+    row: type[Row], live: tuple[Any, ...], count: int, chance: random.Random | None
+) -> tuple[tuple[_Layout, _Device], ...]:
+    """What is beneath a vCPU or disk with these constants: so many of each kind, as after a long run given a chance."""
+    above = live[:2]
+    made: list[tuple[_Layout, tuple[Any, ...]]] = []
+    if row is Vcpu:
+        made = [(_STATISTIC, (*above, _NAMES[i] if i < len(_NAMES) else f"statistic_{i}")) for i in range(count)]
+    elif row is Disk:
+        made = [(_LATENCY, (*above, each, i, i * 250_000)) for each in DiskOperation for i in range(count)]
+        made += [(_INTERVAL, (*above, i, (i + 1) * 60)) for i in range(count)]
+    return tuple(
+        (layout, _Device(own=own, live=own, moved=layout.begin() if chance is None else layout.start(chance, {})))
+        for layout, own in made
+    )
 
 
 def _nic(key: str, n: int, i: int) -> _Device:

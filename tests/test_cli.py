@@ -61,7 +61,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["check-config", "/nowhere/x.toml"], "/nowhere/x.toml: No such file or directory"),
         (["demo", "--snmp-port", "70000"], "70000 is not in the range 0<=x<=65535"),
         (["demo", "--uri", "fake:///?domain=1", *ANY_PORT], "the fake knows no option domain; it knows domains, disks"),
-        (["show", "spoon"], "there is no table spoon; there are host, domain, vcpu, disk, nic"),
+        (["show", "spoon"], "there is no table spoon; there are host, domain, vcpu, vcpustatistic, "),
         (["show", "domain", "--columns", "nme"], "Domain has no column nme; it has uuid, name, "),
         (["show", "domain", "--uri", "fake:///?domains=x"], "domains must be a whole number"),
     ],

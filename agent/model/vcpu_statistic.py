@@ -21,7 +21,7 @@ class VcpuStatistic(
 ):  # fmt: skip
     """What a hypervisor counts of a vCPU beyond what all of them do; names and units are its own.
 
-    libvirt tells by the end of a field's name what sort of number it is, and so each sort has its column here: a counter
+    libvirt tells by the end of a name what sort of number it is, and so each sort has a column of its own: a counter
     must not be taken for a gauge. Of most names there is one sort only, and the other columns have no value.
     """
 

@@ -898,9 +898,7 @@ _CLASSES = (
         properties=(
             CimProperty("InstanceID", "string", "Identifies the statistics.", key=True, override=True),
             CimProperty("ElementName", "string", "What a person calls the statistics.", required=True, override=True),
-            CimProperty(
-                "StartStatisticTime", "datetime", "When measuring began: at first, or after the last reset."
-            ),
+            CimProperty("StartStatisticTime", "datetime", "When measuring began: at first, or after the last reset."),
             CimProperty("StatisticTime", "datetime", "When the newest of the numbers was measured."),
             CimProperty("SampleInterval", "datetime", "How far apart measurements are, as an interval."),
         ),

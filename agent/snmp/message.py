@@ -104,6 +104,8 @@ def varbinds(data: bytes, at: int, end: int) -> list[Varbind]:
         start, stop = ber.expect(ber.SEQUENCE, data, at, end)
         oid_start, oid_stop = ber.expect(ber.OID, data, start, stop)
         tag, value_start, value_stop = ber.tlv(data, oid_stop, stop)
+        if value_stop != stop:
+            raise BerError("more than a name and a value in a variable binding")
         out.append(Varbind(data[oid_start:oid_stop], tag, data[value_start:value_stop]))
         if len(out) > MAX_VARBINDS:
             raise BerError("too many variable bindings")

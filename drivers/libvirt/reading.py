@@ -396,23 +396,26 @@ class _OneDomain:
         called, maps = self._soft(self._domain.vcpus) or ((), ())
         where = {each[0]: (each, affinity) for each, affinity in zip(called, maps, strict=False)}
         fields = self._parts["vcpu"]
-        return [self._vcpu(uuid, number, fields.get(number, {}), where.get(number))
-                for number in sorted(fields.keys() | where.keys() or self._definition.vcpus)]  # fmt: skip
+        return [row for number in sorted(fields.keys() | where.keys() or self._definition.vcpus)
+                for row in self._vcpu(uuid, number, fields.get(number, {}), where.get(number))]  # fmt: skip
 
-    def _vcpu(self, uuid: str, number: int, fields: stats.Fields, where: Any) -> Row:
+    def _vcpu(self, uuid: str, number: int, fields: stats.Fields, where: Any) -> list[Row]:
+        """A vCPU, and what is beneath it."""
         values = list(_values(Vcpu, {"domain": uuid, "number": number}))
         if where is not None:
             (_, state, time_used, host_cpu), affinity = where
             _set(Vcpu, values, state=symbols.member(VcpuState, state), cpu_time=time_used, affinity=cpu_list(affinity))
             _set(Vcpu, values, host_cpu=host_cpu if host_cpu >= 0 else None)
         stats.fill(Vcpu, fields, values)
-        return Vcpu.of_values(tuple(values))
+        vcpu = Vcpu.of_values(tuple(values))
+        return [vcpu, *stats.beneath(Vcpu, fields, vcpu.key)]
 
     def disks(self) -> list[Row]:
         errors = self._disk_errors()
-        return [self._disk(list(values), errors) for values in self._definition.disks]
+        return [row for values in self._definition.disks for row in self._disk(list(values), errors)]
 
-    def _disk(self, values: list[Any], errors: Mapping[str, int] | None) -> Row:
+    def _disk(self, values: list[Any], errors: Mapping[str, int] | None) -> list[Row]:
+        """A disk, and what is beneath it."""
         target = values[Disk.positions["target"]]
         fields = stats.block_of(self._parts["block"], target)
         if self._asks_each and self._active:
@@ -420,7 +423,8 @@ class _OneDomain:
         stats.fill(Disk, fields, values)
         if errors is not None:
             _set(Disk, values, error=symbols.member(DiskError, errors.get(target, 0)))
-        return Disk.of_values(tuple(values))
+        disk = Disk.of_values(tuple(values))
+        return [disk, *stats.beneath(Disk, fields, disk.key)]
 
     def _disk_fields(self, target: str) -> dict[str, Any]:
         told: dict[str, Any] = {}

@@ -1,12 +1,15 @@
 """The bulk statistics of a domain to columns: pure, and by nothing but what the model declares.
 
 A column that says `stats="vcpu.<num>.time"` is filled from that field; the groups that are asked for follow from the
-same declarations. A field that the model does not name is not looked at.
+same declarations. A field that the model does not name is not looked at. Where such a name has a second placeholder, as in
+`vcpu.<num>.$NAME.sum`, the fields make rows beneath that of the vCPU or disk: the placeholders are their keys.
 """
 
 from __future__ import annotations
 
 import functools
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +18,7 @@ import libvirt
 
 from agent.model import MODEL
 from agent.model.domain import DomainState, DomainStateReason
-from agent.schema.declare import Field, Row
+from agent.schema.declare import Field, Key, Role, Row
 from agent.schema.types import Enumeration
 from drivers.libvirt import symbols
 
@@ -54,6 +57,11 @@ def _whole(value: Any) -> int | None:
     return number if number >= 0 else None
 
 
+def _thousandths(value: Any) -> int | None:
+    """A double, which is not negative; it may be no number when nothing was measured."""
+    return round(value * 1000) if math.isfinite(value) and value >= 0 else None
+
+
 def _moment(value: Any) -> datetime | None:
     """Seconds since 1970; 0 stands for never."""
     return datetime.fromtimestamp(value, UTC) if value > 0 else None
@@ -65,6 +73,8 @@ def _converter(field: Field) -> Convert | None:
         return None
     if field.enumeration is not None:
         return functools.partial(_to_member, field.enumeration)
+    if field.semantic.name == "Thousandths":
+        return _thousandths
     convert: Convert = _CONVERTERS.get(field.semantic.python, _whole)
     return convert
 
@@ -78,7 +88,7 @@ def _to_member(enumeration: type[Enumeration], value: Any) -> Enumeration | None
 
 @functools.cache
 def _table(row: type[Row]) -> tuple[tuple[str, int, Convert], ...]:
-    """Field name (without `group.<num>.` for a row of a domain's part), position of the column, conversion."""
+    """Field name (without `group.<num>.` for a row of a domain's part or beneath), position of the column, conversion."""
     return tuple(
         (field.stats.split("<num>.", 1)[-1], field.position, convert)
         for field in row.fields
@@ -92,6 +102,70 @@ def fill(row: type[Row], fields: Fields, into: list[Any]) -> None:
         value = fields.get(name)
         if value is not None:
             into[position] = convert(value)
+
+
+# Rows beneath a vCPU or a disk
+
+
+def beneath(part: type[Row], fields: Fields, above: Key) -> list[Row]:
+    """The rows that belong to one vCPU or disk, made of its fields, in the order of their keys; `above` is its key.
+
+    libvirt tells the fields in no order, and in another one after each start of its daemon.
+    """
+    found: dict[tuple[type[Row], Key], list[Any]] = {}
+    for name, value in fields.items():
+        place = _place(part, name)
+        if place is not None:
+            row, key, position, convert = place
+            values = found.get((row, key))
+            if values is None:
+                values = found[row, key] = _begun(row, (*above, *key))
+            values[position] = convert(value)
+    in_order = sorted(found.items(), key=lambda each: (each[0][0].table, each[0][1]))
+    return [row.of_values(tuple(values)) for (row, _), values in in_order]
+
+
+def _begun(row: type[Row], key: Key) -> list[Any]:
+    values: list[Any] = [None] * len(row.fields)
+    for field, value in zip(row.key_fields(), key, strict=True):
+        values[field.position] = value
+    return values
+
+
+@functools.lru_cache(maxsize=2**16)
+def _place(part: type[Row], name: str) -> tuple[type[Row], Key, int, Convert] | None:
+    """The row beneath that a field belongs to, by its own key, and the column; None for a field of the part itself."""
+    for row, pattern, position, convert in _patterns(part):
+        if (found := pattern.fullmatch(name)) is not None:
+            key = tuple(map(_key_value, _own_keys(row), found.groups()))
+            return None if None in key else (row, key, position, convert)
+    return None
+
+
+_PLACEHOLDER = re.compile(r"<\w+>|\$[A-Z]+")
+
+
+@functools.cache
+def _patterns(part: type[Row]) -> tuple[tuple[type[Row], re.Pattern[str], int, Convert], ...]:
+    """What the fields of rows beneath look like, with a group for each placeholder, and the column each fills."""
+    return tuple(
+        (row, re.compile("(.+)".join(map(re.escape, _PLACEHOLDER.split(field)))), position, convert)
+        for row in MODEL.children(part)
+        for field, position, convert in _table(row)
+    )
+
+
+def _own_keys(row: type[Row]) -> list[Field]:
+    return [field for field in row.key_fields() if field.role is Role.KEY]
+
+
+def _key_value(field: Field, text: str) -> Any:
+    """What stands for a placeholder, as the value of a key; None for what it cannot be."""
+    if field.enumeration is not None:
+        return field.enumeration.__members__.get(text.upper())
+    if field.semantic.python is int:
+        return int(text) if text.isdecimal() else None
+    return text
 
 
 def state(fields: Fields) -> tuple[DomainState | None, DomainStateReason | None]:

@@ -8,7 +8,8 @@ from typing import Any
 import libvirt
 import pytest
 
-from agent.model import MODEL, Disk, Domain, Nic, Vcpu
+from agent.model import MODEL, Disk, DiskInterval, DiskLatency, Domain, Nic, Vcpu, VcpuStatistic
+from agent.model.disk_latency import DiskOperation
 from agent.model.domain import DomainState, DomainStateReason
 from agent.model.vcpu import VcpuState
 from agent.schema.declare import Row
@@ -20,7 +21,11 @@ def declared(row: type[Row]) -> list[tuple[str, str]]:
     return [(f.name, f.stats.split("<num>.", 1)[-1]) for f in row.fields if f.stats is not None]
 
 
-@pytest.mark.parametrize("row", [r for r in MODEL.rows if declared(r)], ids=lambda r: r.__name__)
+SHALLOW = [r for r in MODEL.rows if declared(r) and len(r.lineage()) <= 2]
+"""A domain and its parts: their fields have no keys in their names but the number of the part."""
+
+
+@pytest.mark.parametrize("row", SHALLOW, ids=lambda r: r.__name__)
 def test_every_declared_field_fills_its_column(row: type[Row]) -> None:
     reason = {"state_reason"}  # told together with the state
     fields: dict[str, Any] = {field: n + 1 for n, (_, field) in enumerate(declared(row))}
@@ -86,6 +91,55 @@ def test_a_nic_is_found_by_its_place_and_checked_by_its_name() -> None:
     assert stats.nic_of(nets, 0, "vnet7") == nets[2]
     assert stats.nic_of(nets, 0, None) == nets[0]
     assert "target" in Nic.positions
+
+
+def test_names_of_the_hypervisor_become_rows_of_their_vcpu() -> None:
+    fields = {
+        "time": 1, "state": 1, "halt_exits.sum": 2**64 - 1, "guest_mode.cur": True, "blocking.cur": False,
+        "queue.depth.max": 3, "queue.depth.cur": 0, "halt_wait.hist": 5, ".sum": 6, "sum": 7,
+    }  # fmt: skip
+    assert stats.beneath(Vcpu, fields, ("uuid", 3)) == [
+        VcpuStatistic(domain="uuid", vcpu=3, name="blocking", current=0),
+        VcpuStatistic(domain="uuid", vcpu=3, name="guest_mode", current=1),
+        VcpuStatistic(domain="uuid", vcpu=3, name="halt_exits", total=2**64 - 1),
+        VcpuStatistic(domain="uuid", vcpu=3, name="queue.depth", current=0, peak=3),
+    ]
+    assert type(stats.beneath(Vcpu, {"guest_mode.cur": True}, ("uuid", 3))[0].as_dict()["current"]) is int
+
+
+def test_bins_of_histograms_become_rows_of_their_disk() -> None:
+    fields: dict[str, Any] = {"name": "vda", "rd.reqs": 9}
+    for operation in ("read", "write", "zone_append", "flush"):
+        fields[f"latency_histogram.{operation}.bin.count"] = 11
+        for number in range(11):
+            fields[f"latency_histogram.{operation}.bin.{number}.start"] = number * 1000
+            fields[f"latency_histogram.{operation}.bin.{number}.value"] = number
+    fields |= {"latency_histogram.trim.bin.0.value": 1, "latency_histogram.read.bin.x.value": 1}
+    fields |= {"latency_histogram.read.bin.0.median": 1}
+    assert stats.beneath(Disk, fields, ("uuid", "vda")) == [
+        DiskLatency(domain="uuid", disk="vda", operation=operation, bin=n, start=n * 1000, requests=n)
+        for operation in DiskOperation
+        for n in range(11)
+    ]
+
+
+def test_timed_groups_become_rows_of_their_disk() -> None:
+    names = [
+        "interval",
+        *(f"{o}_latency_{s}" for o in ("rd", "wr", "zone_append", "flush") for s in ("avg", "min", "max")),
+    ]
+    fields: dict[str, Any] = {f"timed_group.1.{name}": n for n, name in enumerate(names)}
+    fields |= {f"timed_group.1.{o}_queue_depth_avg": 0.0125 for o in ("rd", "wr", "zone_append")}
+    fields |= {"timed_group.count": 2, "timed_group.0.interval": 60, "timed_group.0.rd_queue_depth_avg": float("nan")}
+    first, second = stats.beneath(Disk, fields, ("uuid", "vda"))
+    assert first == DiskInterval(domain="uuid", disk="vda", number=0, interval=60)
+    told = second.as_dict()
+    assert None not in told.values()
+    assert told["number"] == 1
+    assert told["zone_append_latency_average"] == names.index("zone_append_latency_avg")
+    assert told["flush_latency_maximum"] == names.index("flush_latency_max")
+    assert {told["read_queue_depth"], told["write_queue_depth"], told["zone_append_queue_depth"]} == {12}
+    assert stats.beneath(Disk, {}, ("uuid", "vda")) == []
 
 
 def test_an_inactive_domain_has_no_processor_time() -> None:
