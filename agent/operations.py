@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from agent.access import Principal, authorize
 from agent.errors import Busy, Failed, Invalid, NotFound, VirtmapError
-from agent.inventory import Inventory, root_of
+from agent.inventory import Inventory
+from agent.layout import root_of
 from agent.model import Job
 from agent.model.job import JobState
 from agent.schema.declare import Index, Key, Operation

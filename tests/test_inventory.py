@@ -336,8 +336,8 @@ async def test_a_hypervisor_that_is_not_there_at_the_start() -> None:
     fake.lose("connection refused")
     async with world(fake=fake, wait=False) as w:
         assert names(w) == []
-        await until(lambda: len(w.inventory.snapshot.table(Host)), "the host")
-        assert "connection refused" in host(w).problem
+        assert host(w).connected is False
+        await until(lambda: "connection refused" in host(w).problem, "the reason")
         assert host(w).connected is False
         assert reading(w).stale is True
         fake.restore()
@@ -473,7 +473,7 @@ class FullDisk:
 async def test_a_full_disk_keeps_out_what_is_new_and_nothing_else() -> None:
     async with world() as w:
         indexes = FullDisk(w.state)
-        w.inventory._indexes = indexes
+        w.inventory._layout._indexes = indexes
         indexes.full = True
         before = w.domain("guest1")
         w.fake.add("new")

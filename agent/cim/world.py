@@ -12,8 +12,8 @@ import pywbem
 from agent.cim.classes import AssociationClass, Column, Fixed, InstanceClass, Link, Schema
 from agent.cim.instances import value
 from agent.cim.status import CimError, Status
-from agent.inventory import Snapshot, Table
 from agent.schema.declare import Role, Row
+from agent.snapshot import Snapshot, Table
 
 __all__ = ["Found", "Neighbours", "Readable", "World"]
 

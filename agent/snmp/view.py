@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from agent.inventory import Snapshot, Table, Values
 from agent.schema.declare import Row
 from agent.schema.types import Semantic, Wire
+from agent.snapshot import Snapshot, Table, Values
 from agent.snmp import ber
 from agent.snmp.mib import Mib, MibObject, MibTable, Oid
 

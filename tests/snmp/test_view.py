@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent.inventory import Snapshot, Table
 from agent.model import MODEL, Domain, Nic, Vcpu
 from agent.model.domain import DomainState
 from agent.schema.declare import Row
+from agent.snapshot import Snapshot, Table
 from agent.snmp.mib import project
 from agent.snmp.view import PAGE, Column, Tables, View
 from tests import wire

@@ -1,0 +1,287 @@
+"""What was last read of every root, and how it is laid out as tables: new readings in, a snapshot's tables out.
+
+A root whose reading failed keeps its rows of before, with the reason in its `problem` column. Of two readings of the same
+root the one that began later counts, whichever ended first. Rows get their SNMP index arcs here: natural ones from their
+numbers, the others from the persistent indexes. All of it runs in a worker thread, one call at a time.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from agent.driver import Batch, Root
+from agent.errors import VirtmapError
+from agent.model import MODEL, Host
+from agent.schema.declare import Index, Key, Role, Row
+from agent.snapshot import Arc, Snapshot, Table, Values, atoms, key_getter
+
+log = logging.getLogger("virtmap.inventory")
+
+Layers = tuple[tuple[Values, ...], ...]
+"""The rows of one root, by their place in DRIVEN."""
+
+DRIVEN: tuple[type[Row], ...] = tuple(r for r in MODEL.rows if not r.internal)
+"""Rows that drivers fill; a parent always stands before its children."""
+
+_PLACE = {row: i for i, row in enumerate(DRIVEN)}
+
+_KEY = {row: key_getter(row) for row in DRIVEN}
+"""How to get the key of a row from its values."""
+
+_TOP = {row: (row.root(), len(row.root().key_fields())) for row in DRIVEN}
+"""The root of a row, and how many of the row's key values name it."""
+
+_WIDTH = {row: sum(f.role is Role.PARENT for f in row.fields) for row in DRIVEN}
+"""How many of the row's key values are those of the row above it."""
+
+
+class Indexes(Protocol):
+    """Gives rows their persistent SNMP index arcs. Called in worker threads."""
+
+    def allocate(self, hypervisor: str, table: int, parent: Arc, keys: Sequence[str]) -> list[int]: ...
+
+    def allocate_many(
+        self, hypervisor: str, table: int, wanted: Sequence[tuple[Arc, Sequence[str]]]
+    ) -> list[list[int]]: ...
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was last read of one root. `began` is when that reading began, to tell which of two readings is newer.
+
+    `keys` are the keys of the rows in the order they were read in, `order` how to put each layer into the order of its
+    arcs (None: it is), `arcs` the index arcs in that order. They are made when the keys change.
+    """
+
+    began: float
+    rows: Layers
+    failed: bool = False
+    keys: tuple[tuple[Key, ...], ...] = ()
+    order: tuple[tuple[int, ...] | None, ...] = ()
+    arcs: tuple[tuple[Arc, ...], ...] = ()
+
+
+@dataclass(slots=True)
+class Read:
+    """The outcome of one piece: rows by root, failures by root, and the roots that it was to read."""
+
+    began: float
+    roots: frozenset[Root]
+    rows: dict[Root, Layers]
+    failed: Mapping[Root, VirtmapError]
+
+
+def root_of(row: type[Row], key: Key) -> Root:
+    """The root that a row belongs to."""
+    top = row.root()
+    return top, key[: len(top.key_fields())]
+
+
+def grouped(batch: Batch, roots: frozenset[Root], began: float) -> Read:
+    """A batch by roots and layers, for a piece that was to read these roots and began at this moment."""
+    rows: dict[Root, tuple[list[Values], ...]] = {}
+    for row in batch.rows:
+        kind = type(row)
+        top, width = _TOP[kind]
+        values = atoms(kind, row.values)
+        root = (top, _KEY[kind](values)[:width])
+        layers = rows.get(root)
+        if layers is None:
+            layers = rows[root] = tuple([] for _ in DRIVEN)
+        layers[_PLACE[kind]].append(values)
+    made = {root: tuple(map(tuple, layers)) for root, layers in rows.items()}
+    return Read(began=began, roots=roots, rows=made, failed=batch.failed)
+
+
+class Layout:
+    """The rows of one hypervisor, by root."""
+
+    def __init__(self, hypervisor: str, indexes: Indexes, host: Host) -> None:
+        """`host` is what is known of the host before anything was read."""
+        self.name = hypervisor
+        self._indexes = indexes
+        self._host: Root = (Host, host.key)
+        self._known: dict[Root, _Known] = {self._host: _Known(began=0.0, rows=_only(Host, host.values))}
+
+    @property
+    def roots(self) -> frozenset[Root]:
+        return frozenset(self._known)
+
+    @property
+    def failed(self) -> int:
+        """Roots whose last reading failed."""
+        return sum(known.failed for known in self._known.values())
+
+    def take(self, read: Read) -> None:
+        """Take over what a piece read."""
+        for root, rows in read.rows.items():
+            known = self._known.get(root)
+            if known is None:
+                self._known[root] = _Known(began=read.began, rows=rows)
+            elif known.began <= read.began:
+                known.began, known.rows, known.failed = read.began, rows, False
+        for root in read.roots:
+            known = self._known.get(root)
+            if root in read.failed:
+                if known is None:
+                    known = self._known[root] = _Known(began=read.began, rows=_only(root[0], _bare(root, self.name)))
+                elif known.began > read.began:
+                    continue  # it was read since
+                known.began, known.failed = read.began, True
+                _mark(known, root[0], problem=str(read.failed[root]))
+            elif root not in read.rows and known is not None and known.began <= read.began and root[0] is not Host:
+                del self._known[root]
+
+    def drop(self, roots: Iterable[Root], began: float) -> None:
+        """Forget roots that a plan which began at this moment did not name. The host is never forgotten."""
+        for root in roots:
+            known = self._known.get(root)
+            if known is not None and known.began <= began and root[0] is not Host:
+                del self._known[root]
+
+    def mark_host(self, **changes: Any) -> None:
+        """Change columns of the host's row: what the inventory knows of the connection."""
+        _mark(self._known[self._host], Host, **changes)
+
+    def tables(self, before: Snapshot) -> list[Table]:
+        """All tables anew; what did not change is shared with the snapshot before."""
+        now = datetime.now(UTC)
+        roots: dict[type[Row], list[Root]] = defaultdict(list)
+        for root in self._known:
+            roots[root[0]].append(root)
+        laid: list[tuple[list[Arc], list[Values]]] = [([], []) for _ in DRIVEN]
+        for top, found in roots.items():
+            arcs_of_roots = sorted(self._root_arcs(top, found))
+            self._allocate_children(top, arcs_of_roots)
+            for arc, root in arcs_of_roots:
+                try:
+                    arranged = self._arrange(self._known[root], arc)
+                except VirtmapError as error:
+                    log.error("%s: %s is left out: %s", self.name, root[1], error)
+                    continue
+                for (arcs, records), its_arcs, its_rows in zip(laid, *arranged, strict=True):
+                    if its_arcs:
+                        arcs.extend(its_arcs)
+                        records.extend(its_rows)
+        return [_table(row, arcs, records, now, before) for row, (arcs, records) in zip(DRIVEN, laid, strict=True)]
+
+    def _root_arcs(self, top: type[Row], roots: Sequence[Root]) -> list[tuple[Arc, Root]]:
+        if top.index is Index.SCALAR:
+            return [((0,), root) for root in roots]
+        try:
+            numbers = self._indexes.allocate(self.name, top.table, (), [_text(root[1]) for root in roots])
+        except VirtmapError as error:  # a full disk, say: what is new has to wait, what has its arc goes on
+            log.error("%s: new rows are left out: %s", self.name, error)
+            roots = [root for root in roots if any(self._known[root].arcs)]
+            numbers = [self._known[root].arcs[_PLACE[top]][0][0] for root in roots]
+        return [((n,), root) for n, root in zip(numbers, roots, strict=True)]
+
+    def _allocate_children(self, top: type[Row], roots: Sequence[tuple[Arc, Root]]) -> None:
+        """Give the children of new roots their arcs in one go: each commit on its own would wait for the disk."""
+        new = {root[1]: (arc, self._known[root].rows) for arc, root in roots if not self._known[root].arcs}
+        given: dict[type[Row], dict[Key, Arc]] = {top: {key: arc for key, (arc, _) in new.items()}}
+        with suppress(VirtmapError):  # each will be asked for again, and told of, on its own
+            for row in DRIVEN:
+                if new and row.parent_row in given:
+                    above, width = given[row.parent_row], _WIDTH[row]
+                    found = (key for _, rows in new.values() for key in map(_KEY[row], rows[_PLACE[row]]))
+                    keys = [key for key in found if key[:width] in above]
+                    given[row] = dict(zip(keys, self._child_arcs(row, keys, above), strict=True))
+
+    def _arrange(self, known: _Known, arc: Arc) -> tuple[tuple[tuple[Arc, ...], ...], Layers]:
+        """The arcs and the rows of one root, each layer in the order of its arcs."""
+        keys = tuple(
+            [
+                tuple(map(key, records)) if records else ()
+                for key, records in zip(_KEY.values(), known.rows, strict=True)
+            ]
+        )
+        if keys != known.keys or not known.arcs:
+            known.rows, keys = _sound(known.rows, keys)
+            known.keys = keys
+            known.arcs, known.order = self._arcs(keys, arc)
+        if any(known.order):
+            return known.arcs, tuple(
+                tuple(map(records.__getitem__, order)) if order else records
+                for records, order in zip(known.rows, known.order, strict=True)
+            )
+        return known.arcs, known.rows
+
+    def _arcs(
+        self, keys: Sequence[Sequence[Key]], arc: Arc
+    ) -> tuple[tuple[tuple[Arc, ...], ...], tuple[tuple[int, ...] | None, ...]]:
+        """Arcs for the rows with these keys, layer by layer, in their order, and how to get to that order."""
+        given: dict[type[Row], dict[Key, Arc]] = {}
+        arcs: list[tuple[Arc, ...]] = []
+        orders: list[tuple[int, ...] | None] = []
+        for row, own in zip(DRIVEN, keys, strict=True):
+            made = [arc] * len(own) if row.parent_row is None else self._child_arcs(row, own, given[row.parent_row])
+            given[row] = dict(zip(own, made, strict=True))
+            order = tuple(sorted(range(len(made)), key=made.__getitem__))
+            arcs.append(tuple(made[i] for i in order))
+            orders.append(None if order == tuple(range(len(made))) else order)
+        return tuple(arcs), tuple(orders)
+
+    def _child_arcs(self, row: type[Row], keys: Sequence[Key], parents: Mapping[Key, Arc]) -> list[Arc]:
+        width = _WIDTH[row]
+        if row.index is Index.NATURAL:
+            return [(*parents[k[:width]], k[-1] + 1) for k in keys]
+        siblings: dict[Arc, list[Key]] = defaultdict(list)
+        for k in keys:
+            siblings[parents[k[:width]]].append(k)
+        wanted = [(parent, [_text(k[width:]) for k in own]) for parent, own in siblings.items()]
+        made: dict[Key, Arc] = {}
+        given = self._indexes.allocate_many(self.name, row.table, wanted) if wanted else []
+        for (parent, own), numbers in zip(siblings.items(), given, strict=True):
+            made.update((k, (*parent, n)) for k, n in zip(own, numbers, strict=True))
+        return [made[k] for k in keys]
+
+
+def _sound(layers: Layers, keys: tuple[tuple[Key, ...], ...]) -> tuple[Layers, tuple[tuple[Key, ...], ...]]:
+    """The rows without those that have the key of another one, or no parent: an OID is for one row only."""
+    kept_rows: list[tuple[Values, ...]] = []
+    kept_keys: list[tuple[Key, ...]] = []
+    for row, records, own in zip(DRIVEN, layers, keys, strict=True):
+        above = None if row.parent_row is None else frozenset(kept_keys[_PLACE[row.parent_row]])
+        width = _WIDTH[row]
+        kept = {k: v for k, v in zip(own, records, strict=True) if above is None or k[:width] in above}
+        if len(kept) != len(own):
+            log.warning("%s: %d rows stand twice or alone, such as %s", row.__name__, len(own) - len(kept), own[-1])
+        kept_rows.append(tuple(kept.values()))
+        kept_keys.append(tuple(kept))
+    return tuple(kept_rows), tuple(kept_keys)
+
+
+def _only(row: type[Row], values: Values) -> Layers:
+    """The layers of a root of which only its own row is known."""
+    return tuple((atoms(row, values),) if r is row else () for r in DRIVEN)
+
+
+def _text(key: Key) -> str:
+    return "\x1f".join(map(str, key))
+
+
+def _bare(root: Root, hypervisor: str) -> Values:
+    """A row of which nothing is known but its key."""
+    row, key = root
+    names = [f.name for f in row.key_fields()]
+    more = {"host": hypervisor} if "host" in row.positions else {}
+    return row(**dict(zip(names, key, strict=True)), **more).values
+
+
+def _mark(known: _Known, row: type[Row], **changes: Any) -> None:
+    """Change columns of the root's own row, those that it has."""
+    changes = {k: v for k, v in changes.items() if k in row.positions}
+    if changes:
+        marked = tuple(atoms(row, row.of_values(v).replace(**changes).values) for v in known.rows[_PLACE[row]])
+        known.rows = tuple(marked if r is row else layer for r, layer in zip(DRIVEN, known.rows, strict=True))
+
+
+def _table(row: type[Row], arcs: list[Arc], values: list[Values], now: datetime, before: Snapshot) -> Table:
+    indexes = tuple(arcs)
+    old = before.table(row).indexes
+    return Table(row, values, old if old == indexes else indexes, now, before.table(row))
