@@ -115,7 +115,7 @@ class Agent:
         try:
             http, https = await self._cim.start(cim.http, cim.https, self.context)
         except OSError as error:
-            raise ConfigError(f"cim.listen: {error.strerror or error}") from error
+            raise ConfigError(f"cim.listen: {error.strerror}") from error
         return tuple(http), tuple(https)
 
     async def read(self, limit: float) -> list[str]:

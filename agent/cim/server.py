@@ -11,6 +11,8 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -20,6 +22,7 @@ from aiohttp.web_protocol import RequestHandler
 from agent.access import Principal
 from agent.cim import messages
 from agent.cim.accounts import Accounts
+from agent.cim.connections import Connection, Connections, places
 from agent.cim.messages import MessageError, Request
 from agent.cim.provider import Answer, Provider
 from agent.cim.tree import Limits
@@ -43,6 +46,9 @@ WRITE_TIMEOUT = 60.0
 #: Seconds that an idle connection is kept.
 KEEP_ALIVE = 60.0
 
+#: Seconds that requests in progress have to end when the server stops.
+STOPPING = 1.0
+
 #: Bytes of an answer up to which it is sent in one piece.
 SHORT = 64 * 1024
 
@@ -53,10 +59,17 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext:
     """TLS 1.2 or newer with this certificate; ConfigError when the PEM files are not what they should be."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for name, file in (("certificate", certificate), ("key", key)):
+        try:
+            Path(file).open("rb").close()
+        except OSError as error:
+            raise ConfigError(f"cim.{name}: {file}: {error.strerror}") from error
     try:
         context.load_cert_chain(certificate, key)
-    except OSError as error:
-        raise ConfigError(f"cim.certificate: {certificate} with {key}: {error.strerror or error}") from error
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"cim.certificate: {certificate} and {key} are not the PEM files of a certificate and of its own key: {error}"
+        ) from error
     return context
 
 
@@ -66,7 +79,8 @@ class Server:
     def __init__(self, provider: Provider, accounts: Accounts) -> None:
         self._provider = provider
         self._accounts = accounts
-        self._runner: web.ServerRunner | None = None
+        self._server: _Server | None = None
+        self._connections: Connections | None = None
         self._busy = 0
 
     async def start(
@@ -76,36 +90,29 @@ class Server:
         context: ssl.SSLContext | None = None,
     ) -> tuple[list[Endpoint], list[Endpoint]]:
         """Listen; gives the addresses of HTTP and of HTTPS with their real ports. OSError if one is taken."""
-        server = _Server(
+        self._server = _Server(
             self._handle,
             keepalive_timeout=KEEP_ALIVE,
             auto_decompress=False,
             access_log=None,
             lingering_time=2.0,
         )
-        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        await self._runner.setup()
+        self._connections = Connections(self._server, places())
         try:
-            plain = [await self._listen(endpoint, None) for endpoint in http]
-            secure = [await self._listen(endpoint, context) for endpoint in https]
+            plain = [self._connections.listen(endpoint, None) for endpoint in http]
+            secure = [self._connections.listen(endpoint, context) for endpoint in https]
         except OSError:
             await self.stop()
             raise
         return plain, secure
 
-    async def _listen(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> Endpoint:
-        assert self._runner is not None
-        before = len(self._runner.addresses)
-        site = web.TCPSite(self._runner, endpoint.host, endpoint.port, ssl_context=context)
-        await site.start()
-        host, port = self._runner.addresses[before][:2]
-        return Endpoint(host=host, port=port)
-
     async def stop(self) -> None:
         """Stop listening and close what is open; requests in progress get a second."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._connections is not None and self._server is not None:
+            self._connections.close()
+            self._server.pre_shutdown()
+            await self._server.shutdown(STOPPING)
+            self._connections = self._server = None
 
     # --- one request
 
@@ -236,10 +243,18 @@ def _plain(status: int, headers: dict[str, str] | None = None, text: str = "", *
 # --- what aiohttp's parser refuses ------------------------------------------------------------------------------------
 
 
-class _Handler(RequestHandler):
+class _Handler(RequestHandler, Connection):
     """Answers what is no request to aiohttp with a bare status; methods that it does not know, M-POST above all, with 501."""
 
-    __slots__ = ()
+    __slots__ = ("closed",)
+
+    def __init__(self, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self.closed = asyncio.Event()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self.closed.set()
 
     def handle_error(
         self,
@@ -248,6 +263,8 @@ class _Handler(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client went away: there is nobody to answer, and nothing to log
         if isinstance(exc, BadHttpMethod):
             response = _plain(501)
         elif 400 <= status < 500:
@@ -261,5 +278,5 @@ class _Handler(RequestHandler):
 class _Server(web.Server):
     """aiohttp's low-level server with our handler of connections."""
 
-    def __call__(self) -> RequestHandler:
+    def __call__(self) -> _Handler:
         return _Handler(self, loop=self._loop, **self._kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from importlib import resources
 from typing import Any
@@ -61,6 +62,9 @@ def generate(model: Model = MODEL) -> dict[str, str]:
     }
 
 
+_ESCAPED_APOSTROPHE = re.compile(r"(?<!\\)((?:\\\\)*)\\'")
+
+
 def _template(name: str) -> str:
     return resources.files("mof").joinpath(name).read_text("utf-8")
 
@@ -74,5 +78,9 @@ def _written(classes: Iterable[Any]) -> list[str]:
 
 
 def _tidy(thing: Any) -> str:
-    """Its MOF without spaces at line ends or empty lines at either end."""
-    return "\n".join(line.rstrip() for line in str(thing.tomof()).strip("\n").split("\n"))
+    """Its MOF without spaces at line ends or empty lines at either end.
+
+    An apostrophe needs no escape in a string (DSP0004, 5.2.2), and pywbem's compiler loses the one that pywbem writes.
+    """
+    text = _ESCAPED_APOSTROPHE.sub(r"\1'", str(thing.tomof()))
+    return "\n".join(line.rstrip() for line in text.strip("\n").split("\n"))

@@ -103,7 +103,8 @@ class World:
             for record in self._candidates(cls, hypervisor, snapshot, wanted):
                 if _matches(cls, record, hypervisor, wanted) and present(cls, [record]):
                     return Found(cls=cls, hypervisor=hypervisor, snapshot=snapshot, record=record)
-        raise CimError(Status.NOT_FOUND, f"there is no instance {path.to_wbem_uri(format='canonical')}")
+        keys = ", ".join(f"{k}={v!r}" for k, v in path.keybindings.items())
+        raise CimError(Status.NOT_FOUND, f"there is no {cls.name} with {keys}")
 
     def _candidates(
         self, cls: InstanceClass, hypervisor: str, snapshot: Snapshot, wanted: Mapping[str, Any]

@@ -150,8 +150,15 @@ def facts(cls: Any) -> dict[str, Any]:
         "methods": {
             m.name: (m.return_type, [(p.name, p.type) for p in m.parameters.values()]) for m in cls.methods.values()
         },
-        "description": cls.qualifiers["Description"].value,
+        "texts": {f.name: told(f) for f in (*cls.properties.values(), *cls.methods.values())},
+        "description": told(cls),
     }
+
+
+def told(feature: Any) -> dict[str, Any]:
+    """What a class, property or method says of itself in words and value maps."""
+    names = ("Description", "ValueMap", "Values", "PUnit")
+    return {n: feature.qualifiers[n].value for n in names if n in feature.qualifiers}
 
 
 def test_generating_twice_gives_the_same() -> None:

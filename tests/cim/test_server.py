@@ -7,8 +7,10 @@ import base64
 import datetime
 import http.client
 import pathlib
+import resource
 import socket
 import ssl
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.cim import server
+from agent.cim import connections, server
 from agent.cim.accounts import Accounts, is_loopback
 from agent.config import Endpoint
 from agent.errors import ConfigError
@@ -170,6 +172,51 @@ def test_a_client_that_goes_away_harms_nobody(running: Running) -> None:
     assert send(running, body())[0].status == 200
 
 
+def test_a_client_that_goes_away_in_its_request_is_not_logged(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/xml\r\nCIMOperation: MethodCall\r\n"
+    for reset in (False, True):
+        with socket.create_connection(("127.0.0.1", running.port), timeout=20) as peer:
+            peer.sendall(head.encode() + b"Content-Length: 1000\r\n\r\n<CIM")
+            if reset:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert send(running, body())[0].status == 200
+    assert not [r for r in caplog.records if r.levelname == "ERROR"]
+
+
+# --- places -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_silent_crowd_takes_no_more_than_its_places(
+    certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    monkeypatch.setattr(server, "places", lambda: 5)
+    monkeypatch.setattr(server, "KEEP_ALIVE", 1.0)
+    monkeypatch.setattr(connections, "HANDSHAKE", 1.0)
+    for alone in serve({"local": "fake:///?domains=1"}, certificate=certificate):
+        port = alone.secure_port if tls else alone.port
+        before = open_files()
+        crowd = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(30)]
+        assert open_files() - before <= len(crowd) + 5
+        # Answered when silent ones before it in the queue had their time; then each of these has been shown the door.
+        assert send(alone, body())[0].status == 200
+        for peer in crowd:
+            with peer:
+                assert peer.recv(10) == b""
+
+
+def open_files() -> int:
+    return len(list(pathlib.Path("/proc/self/fd").iterdir()))
+
+
+def test_places_leave_files_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    for files, expected in ((1024, 512), (1 << 20, 512), (100, 50), (1, 1), (resource.RLIM_INFINITY, 512)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
+        assert connections.places() == expected
+
+
 # --- credentials ------------------------------------------------------------------------------------------------------
 
 
@@ -304,7 +351,9 @@ def test_tls_starts_at_1_2(certificate: tuple[str, str]) -> None:
     assert server.tls_context(*certificate).minimum_version is ssl.TLSVersion.TLSv1_2
     with pytest.raises(ConfigError, match=r"cim\.certificate"):
         server.tls_context("/nonexistent.pem", certificate[1])
-    with pytest.raises(ConfigError, match=r"cim\.certificate"):
+    with pytest.raises(ConfigError, match=r"cim\.key: /nonexistent.pem: No such file"):
+        server.tls_context(certificate[0], "/nonexistent.pem")
+    with pytest.raises(ConfigError, match=r"cim\.certificate: .* are not the PEM files"):
         server.tls_context(certificate[1], certificate[1])
 
 
