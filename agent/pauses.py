@@ -3,7 +3,7 @@
 A collection of the oldest generation visits every container of every snapshot, with the interpreter's lock held: at
 10,000 domains a tenth of a second in which nobody is answered. Snapshots are freed by reference counts alone, so the
 collector has nothing to find in them. While one is made the collector rests, and what then exists is set aside from
-later collections. Cyclic garbage that was set aside with it is found by a full collection once an hour.
+later collections. Cyclic garbage that was set aside with it is found by a full collection every ten minutes.
 
 A thread that computes keeps the lock for up to the switch interval when another one wants it. Python's five
 milliseconds are too many where an answer takes a hundredth of one.
@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SWITCH_INTERVAL = 0.0005
-FULL_COLLECTION = 3600.0
+FULL_COLLECTION = 600.0
 
 
 class Pauses:

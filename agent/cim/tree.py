@@ -8,6 +8,7 @@ before any entity of it could be declared.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,7 +55,11 @@ class _Builder:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._left = limits.elements
+        self.reset()
+
+    def reset(self) -> None:
+        """Ready for another document; nothing of the one before is kept."""
+        self._left = self._limits.elements
         self._open: list[Element] = []
         self._pieces: list[list[str]] = []
         self._root: Element | None = None
@@ -118,28 +123,47 @@ def _decoded(document: bytes) -> str:
     return text
 
 
+class _Parsers(threading.local):
+    """One parser for each thread and set of limits, used again: lxml's parsers with a target are cycles of references,
+    and one for each request would be left to the garbage collector, with its tree.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[Limits, tuple[Any, _Builder]] = {}
+
+    def of(self, limits: Limits) -> tuple[Any, _Builder]:
+        made = self._made.get(limits)
+        if made is None:
+            builder = _Builder(limits)
+            target: Any = builder  # lxml-stubs wants the optional methods of a target too
+            parser = etree.XMLParser(
+                target=target, encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False,
+                dtd_validation=False, huge_tree=False,
+            )  # fmt: skip
+            made = self._made[limits] = (parser, builder)
+        return made
+
+
+_parsers = _Parsers()
+
+
 def parse(document: bytes, limits: Limits | None = None) -> Element:
     """The root of a document in UTF-8 or UTF-16; TreeError for everything else."""
     limits = limits or Limits()
     if len(document) > limits.size:
         raise TreeError(f"more than {limits.size} bytes")
     text = _decoded(document)
-    target: Any = _Builder(limits)  # lxml-stubs wants the optional methods of a target too
-    parser = etree.XMLParser(
-        target=target,
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-    )
+    parser, builder = _parsers.of(limits)
     try:
         root = etree.fromstring(text.encode("utf-8"), parser)
     except TreeError:
         raise
-    except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
-        raise TreeError(" ".join(str(error).split()) or "the document is not well-formed") from None
+    except etree.XMLSyntaxError as error:
+        raise TreeError(" ".join((error.msg or "the document is not well-formed").split())) from None
+    except UnicodeEncodeError as error:
+        raise TreeError(f"the document is no text: {error.reason}") from None
+    finally:
+        builder.reset()
     if not isinstance(root, Element):
         raise TreeError("the document is empty or cut off")
     return root
