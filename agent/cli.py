@@ -5,6 +5,8 @@ An error is one line on stderr that says what to do. The exit status is 2 when t
 """
 
 import asyncio
+import difflib
+import errno
 import getpass
 import json
 import logging
@@ -12,7 +14,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -62,7 +65,8 @@ def serve(file: Path, verbose: bool) -> None:
     """Serve a configuration until SIGTERM or Ctrl-C."""
     config = load(file)
     _log_to_stderr(logging.DEBUG if verbose else logging.INFO)
-    asyncio.run(run(config, _serving))
+    with _of(file):
+        asyncio.run(run(config, _serving))
 
 
 async def _serving(_: Agent, addresses: Addresses) -> None:
@@ -86,6 +90,10 @@ def demo(uri: str, snmp_port: int, http_port: int, https_port: int) -> None:
             uri, snmp=snmp_port, http=http_port, https=https_port, directory=directory
         )
         asyncio.run(run(config, lambda served, addresses: _demonstrate(served, addresses, secret)))
+    except ConfigError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise ConfigError(f"{error}; --snmp-port, --http-port, --https-port take others, 0 a free one") from error
+        raise
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -141,8 +149,28 @@ def _beside(program: str) -> str:
 def check_config(file: Path) -> None:
     """Say whether a configuration can be used."""
     config = load(file)
-    _check_files(config)
+    with _of(file):
+        _check_files(config)
     click.echo(f"{file}: is right: {_told(config)}")
+    for left_out in _left_out(config):
+        click.echo(f"virtmap: {file}: {left_out}", err=True)
+
+
+@contextmanager
+def _of(file: Path) -> Iterator[None]:
+    """Names the configuration in what is found wrong with it when it is used."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
+
+
+def _left_out(config: Config) -> Iterator[str]:
+    """What may be meant so, and more likely was forgotten."""
+    if config.snmp is not None and not config.communities:
+        yield "snmp.community: there is none, so nobody can read by SNMP; add [[snmp.community]]"
+    if config.cim is not None and not config.accounts:
+        yield "account: there is none, so nobody can read by CIM; add [[account]]"
 
 
 def _check_files(config: Config) -> None:
@@ -165,7 +193,7 @@ def _told(config: Config) -> str:
     return f"hypervisors {names}; {addresses}; {communities}, {_counted(len(config.accounts), 'account')}"
 
 
-@virtmap.command()
+@virtmap.command(short_help="Write MIB, MOF and manual from the mapping.")
 @click.option("--check", is_flag=True, help="Write nothing; fail if anything would change.")
 def generate(check: bool) -> None:
     """Write the MIB modules, the MOF and the reference manual from the mapping."""
@@ -199,7 +227,9 @@ def show(table: str, uri: str, columns: str | None, everything: bool, as_json: b
     row = _row(table)
     wanted = _columns(row, columns)
     rows = asyncio.run(_rows(driver(Hypervisor(name="local", uri=uri)), row))
-    if as_json:
+    if not rows and not as_json:
+        click.echo(f"{uri} has no {row.__name__.lower()}", err=True)
+    elif as_json:
         click.echo(json.dumps([_plain(r) for r in rows], indent=2, ensure_ascii=False))
     elif everything:
         _print_records(rows)
@@ -221,7 +251,9 @@ def _columns(row: type[Row], columns: str | None) -> list[str] | None:
     wanted = [c.strip() for c in columns.split(",")]
     for column in wanted:
         if column not in row.positions:
-            raise click.UsageError(f"{row.__name__} has no column {column}; it has {', '.join(row.positions)}")
+            near = difflib.get_close_matches(column, row.positions, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(row.positions)}"
+            raise click.UsageError(f"{row.__name__} has no column {column!r}; {hint}")
     return wanted
 
 
@@ -292,7 +324,7 @@ def _print_records(rows: Sequence[Row]) -> None:
         click.echo()
 
 
-@virtmap.command()
+@virtmap.command(short_help="Say how much of libvirt's API is mapped.")
 @click.option("--json", "as_json", is_flag=True, help="Every function with what maps it, as JSON.")
 def coverage(as_json: bool) -> None:
     """Say how much of libvirt's API is mapped, left out for a reason, or missing."""
@@ -320,7 +352,7 @@ def coverage(as_json: bool) -> None:
     Console().print(table)
 
 
-@virtmap.command("hash-password")
+@virtmap.command("hash-password", short_help="Make the hash of a password for a configuration.")
 def hash_password() -> None:
     """Ask for a password, and print the hash of it that a configuration holds."""
     if sys.stdin.isatty():
@@ -345,7 +377,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "virtmap"
-        return _failed(f"{error.format_message()} (see `{where} --help`)", 2)
+        return _failed(f"{error.format_message().removesuffix('.')} (see `{where} --help`)", 2)
     except click.Abort:
         return _failed("interrupted", 130)
     except ConfigError as error:

@@ -7,7 +7,9 @@ served on loopback only.
 """
 
 import difflib
+import errno
 import ipaddress
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +42,13 @@ class Endpoint:
     def loopback(self) -> bool:
         return ipaddress.ip_address(self.host).is_loopback
 
+    def refused(self, error: OSError) -> str:
+        """Why it cannot be listened on, for people, and what helps."""
+        why = os.strerror(error.errno or 0)
+        if error.errno == errno.EACCES and self.port < 1024:
+            why += "; ports below 1024 are for root or who has CAP_NET_BIND_SERVICE"
+        return f"cannot listen on {self}: {why}"
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -54,7 +63,7 @@ class Hypervisor:
 
 @dataclass(frozen=True, kw_only=True)
 class Community:
-    """An SNMPv1 and v2c community: what it may do, from where, and of which hypervisor if not by context."""
+    """An SNMPv2c community: what it may do, from where, and of which hypervisor if not by context."""
 
     name: Secret
     role: Access = Access.OBSERVE
@@ -164,6 +173,8 @@ def parse(text: str) -> Config:
         raise ConfigError("nothing is served: add [snmp] or [cim]")
     _unique("hypervisor", "name", (h.name for h in config.hypervisors))
     _unique("account", "name", (a.name for a in config.accounts))
+    _check_addresses("snmp.listen", config.snmp.listen if config.snmp else ())
+    _check_addresses("cim.listen", (*config.cim.http, *config.cim.https) if config.cim else ())
     _check_communities(config)
     return config
 
@@ -413,6 +424,16 @@ def _unique(path: str, key: str, names: Iterable[str]) -> None:
         if name in seen:
             raise ConfigError(f"{path}[{i}].{key}: {name!r} stands twice")
         seen.add(name)
+
+
+def _check_addresses(path: str, endpoints: Iterable[Endpoint]) -> None:
+    """No address is listened on twice; port 0 is another one each time."""
+    seen: set[Endpoint] = set()
+    for endpoint in endpoints:
+        if endpoint in seen:
+            raise ConfigError(f"{path}: {endpoint} stands twice")
+        if endpoint.port:
+            seen.add(endpoint)
 
 
 def _check_communities(config: Config) -> None:

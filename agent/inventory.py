@@ -165,9 +165,7 @@ class Inventory:
         began = time.monotonic()
         limit = self.pace.call_limit
         try:
-            plan = await self.workers.run(
-                partial(self.driver.plan, only), limit=limit, what=f"{self.name}: list the domains"
-            )
+            plan = await self.workers.run(partial(self.driver.plan, only), limit=limit, what="list the domains")
             reads = await self._read(plan.pieces)
         except VirtmapError as error:
             self._problem = str(error)
@@ -275,11 +273,12 @@ class Inventory:
 
     def _reading(self, tables: Sequence[Table]) -> Table:
         failed = self._layout.failed
+        problem = self._problem or next(iter(self._layout.left_out), "")
         rows = [
             Reading(
                 number=t.row.table, rows_of=t.row.__name__, rows=len(t), taken=self._refreshed_at,
                 duration=round(self._duration * 1000), failed=failed if t.row.root() is Domain else 0,
-                stale=not self._connected or bool(self._problem), problem=self._problem,
+                stale=not self._connected or bool(self._problem), problem=problem,
             )
             for t in tables
         ]  # fmt: skip
@@ -340,10 +339,10 @@ class Inventory:
         wait = self.pace.first_retry
         while not self._connected:
             try:
-                await self.workers.run(self.driver.connect, limit=self.pace.call_limit, what=f"{self.name}: connect")
+                await self.workers.run(self.driver.connect, limit=self.pace.call_limit, what="connect")
             except VirtmapError as error:
                 if str(error) != self._problem:
-                    log.warning("%s: cannot connect: %s", self.name, error)
+                    log.warning("%s: %s", self.name, error)
                 self._problem = str(error)
                 await self._publish((), time.monotonic(), self._forgotten())
                 await asyncio.sleep(wait * random.uniform(0.8, 1.2))

@@ -105,6 +105,7 @@ class Layout:
         self.name = hypervisor
         self._indexes = indexes
         self._host: Root = (Host, host.key)
+        self.left_out: list[str] = []  # what could not be laid out last time, and why
         self._known: dict[Root, _Known] = {self._host: _Known(began=0.0, rows=_only(Host, host.values))}
 
     @property
@@ -150,6 +151,7 @@ class Layout:
     def tables(self, before: Snapshot) -> list[Table]:
         """All tables anew; what did not change is shared with the snapshot before."""
         now = datetime.now(UTC)
+        told, self.left_out = self.left_out, []
         roots: dict[type[Row], list[Root]] = defaultdict(list)
         for root in self._known:
             roots[root[0]].append(root)
@@ -161,12 +163,15 @@ class Layout:
                 try:
                     arranged = self._arrange(self._known[root], arc)
                 except VirtmapError as error:
-                    log.error("%s: %s is left out: %s", self.name, root[1], error)
+                    self.left_out.append(f"{'/'.join(map(str, root[1]))} is left out: {error}")
                     continue
                 for (arcs, records), its_arcs, its_rows in zip(laid, *arranged, strict=True):
                     if its_arcs:
                         arcs.extend(its_arcs)
                         records.extend(its_rows)
+        for line in self.left_out:  # once, not at each reading: a full disk is not helped by a growing log
+            if line not in told:
+                log.error("%s: %s", self.name, line)
         return [_table(row, arcs, records, now, before) for row, (arcs, records) in zip(DRIVEN, laid, strict=True)]
 
     def _root_arcs(self, top: type[Row], roots: Sequence[Root]) -> list[tuple[Arc, Root]]:
@@ -175,7 +180,7 @@ class Layout:
         try:
             numbers = self._indexes.allocate(self.name, top.table, (), [_text(root[1]) for root in roots])
         except VirtmapError as error:  # a full disk, say: what is new has to wait, what has its arc goes on
-            log.error("%s: new rows are left out: %s", self.name, error)
+            self.left_out.append(f"new rows are left out: {error}")
             roots = [root for root in roots if any(self._known[root].arcs)]
             numbers = [self._known[root].arcs[_PLACE[top]][0][0] for root in roots]
         return [((n,), root) for n, root in zip(numbers, roots, strict=True)]

@@ -55,14 +55,15 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["sreve"], r"No such command 'sreve'. \(see `virtmap --help`\)"),
-        (["serve"], r"Missing option '--config'. \(see `virtmap serve --help`\)"),
+        (["sreve"], r"No such command 'sreve' \(see `virtmap --help`\)"),
+        (["serve"], r"Missing option '--config' \(see `virtmap serve --help`\)"),
         (["serve", "--config", "/nowhere/x.toml"], "/nowhere/x.toml: No such file or directory"),
         (["check-config", "/nowhere/x.toml"], "/nowhere/x.toml: No such file or directory"),
         (["demo", "--snmp-port", "70000"], "70000 is not in the range 0<=x<=65535"),
         (["demo", "--uri", "fake:///?domain=1", *ANY_PORT], "the fake knows no option domain; it knows domains, disks"),
         (["show", "spoon"], "there is no table spoon; there are host, domain, vcpu, vcpustatistic, "),
-        (["show", "domain", "--columns", "nme"], "Domain has no column nme; it has uuid, name, "),
+        (["show", "domain", "--columns", "nme"], "Domain has no column 'nme'; did you mean name"),
+        (["show", "domain", "--columns", "%"], "Domain has no column '%'; it has uuid, name, "),
         (["show", "domain", "--uri", "fake:///?domains=x"], "domains must be a whole number"),
     ],
 )
@@ -128,6 +129,46 @@ def test_certificates_that_are_not_there_are_found_before_serving(
     assert "CIM on https://127.0.0.1:5989" in capsys.readouterr().out
 
 
+def test_what_nobody_can_read_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "virtmap.toml"
+    file.write_text(RIGHT.partition("[[snmp.community]]")[0] + '[cim]\nlisten = ["http://127.0.0.1:5988"]\n')
+    assert main(["check-config", str(file)]) == 0
+    snmp, cim = capsys.readouterr().err.splitlines()
+    assert snmp == f"virtmap: {file}: snmp.community: there is none, so nobody can read by SNMP; add [[snmp.community]]"
+    assert cim == f"virtmap: {file}: account: there is none, so nobody can read by CIM; add [[account]]"
+
+
+def test_what_shows_only_in_use_is_told_with_its_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "virtmap.toml"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        file.write_text(RIGHT.replace("127.0.0.1:10161", where) + f'[state]\ndirectory = "{tmp_path}"\n')
+        told = failing(capsys, 2, "serve", "--config", str(file))
+    assert told == f"virtmap: {file}: snmp.listen: cannot listen on {where}: Address already in use\n"
+    file.write_text(RIGHT.replace("test:///default", "fake:///?domain=1"))
+    assert f"{file}: fake:///?domain=1: the fake knows no option" in failing(capsys, 2, "check-config", str(file))
+
+
+@pytest.mark.parametrize(
+    ("option", "kind", "path"),
+    [("--snmp-port", socket.SOCK_DGRAM, "snmp.listen"), ("--http-port", socket.SOCK_STREAM, "cim.listen")],
+)
+def test_a_taken_port_of_the_demonstration_says_what_to_do(
+    option: str, kind: socket.SocketKind, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        told = failing(capsys, 2, "demo", "--uri", "fake:///?domains=1", *ANY_PORT, option, str(port))
+    assert told == (
+        f"virtmap: {path}: cannot listen on 127.0.0.1:{port}: Address already in use; "
+        "--snmp-port, --http-port, --https-port take others, 0 a free one\n"
+    )
+
+
 # --- show, coverage, generate, hash-password
 
 
@@ -138,6 +179,13 @@ def test_show_prints_rows_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows[0]["state"] == "running"
     assert rows[0]["autostart"] in (True, False)
     assert rows[0]["refreshed"].endswith("+00:00")
+
+
+def test_show_says_that_there_is_nothing_to_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "vcpu", "--uri", "fake:///?domains=0"]) == 0
+    assert capsys.readouterr() == ("", "fake:///?domains=0 has no vcpu\n")
+    assert main(["show", "vcpu", "--json", "--uri", "fake:///?domains=0"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
 
 
 def test_show_reads_the_test_driver(capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,21 +278,6 @@ def test_each_demo_has_a_secret_of_its_own(demo: Agent) -> None:
         assert other.secret != demo.secret
         assert "0 domains" in other.output
         assert not [c for c in other.commands if "Action" in c]
-
-
-def test_a_port_that_is_taken_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-        told = failing(capsys, 2, "demo", "--uri", "fake:///", *ANY_PORT, "--snmp-port", str(port))
-        assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in told
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        told = failing(capsys, 2, "demo", "--uri", "fake:///", *ANY_PORT, "--http-port", str(port))
-        assert "cim.listen: " in told
-        assert str(port) in told
 
 
 # --- serve

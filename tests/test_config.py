@@ -1,5 +1,6 @@
 """The configuration: strict, with errors that name the path, and safe by its rules."""
 
+import errno
 import ipaddress
 from pathlib import Path
 
@@ -53,6 +54,16 @@ workers = 3
 """
 
 LEAST = '[[hypervisor]]\nname = "local"\nuri = "test:///default"\n[snmp]\n'
+
+
+def test_why_an_address_cannot_be_listened_on() -> None:
+    low, high = Endpoint(host="::1", port=161), Endpoint(host="192.0.2.1", port=10161)
+    assert low.refused(PermissionError(errno.EACCES, "")) == (
+        "cannot listen on [::1]:161: Permission denied; ports below 1024 are for root or who has CAP_NET_BIND_SERVICE"
+    )
+    assert high.refused(OSError(errno.EADDRNOTAVAIL, "")) == (
+        "cannot listen on 192.0.2.1:10161: Cannot assign requested address"
+    )
 
 
 def test_everything_is_read() -> None:
@@ -109,6 +120,7 @@ ACCOUNT = LEAST + '[[account]]\nname = "ops"\n'
         ('[[hypervisor]]\nname = 7\nuri = "b"\n[snmp]', "hypervisor[0].name: must be a text, not an integer"),
         ("hypervisor = 1\n[snmp]", "hypervisor: must be an array of tables, [[hypervisor]]"),
         ("hypervisor = [1]\n[snmp]", "hypervisor[0]: must be a table, not an integer"),
+        (LEAST + 'listen = ["[::1]:161", "[0::1]:161"]', "snmp.listen: [::1]:161 stands twice"),
         (LEAST + '[[hypervisor]]\nname = "local"\nuri = "b"', "hypervisor[1].name: 'local' stands twice"),
         (LEAST + "[sate]\n", "sate: unknown key; did you mean state?"),
         (LEAST + "[zzz]\n", "zzz: unknown key; known here: "),

@@ -470,7 +470,7 @@ class FullDisk:
 
 
 @looped
-async def test_a_full_disk_keeps_out_what_is_new_and_nothing_else() -> None:
+async def test_a_full_disk_keeps_out_what_is_new_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     async with world() as w:
         indexes = FullDisk(w.state)
         w.inventory._layout._indexes = indexes
@@ -480,10 +480,15 @@ async def test_a_full_disk_keeps_out_what_is_new_and_nothing_else() -> None:
         await w.inventory.refresh()
         assert names(w) == ["guest1", "guest2", "guest3"]
         assert w.domain("guest1").cpu_time > before.cpu_time
+        await w.inventory.refresh()
+        told = "new rows are left out: the state file cannot be written: disk full"
+        assert [r.getMessage() for r in caplog.records if "left out" in r.getMessage()] == [f"default: {told}"]
+        assert {r.problem for r in w.inventory.snapshot.table(Reading).rows()} == {told}
         indexes.full = False
         await w.inventory.refresh()
         assert names(w) == ["guest1", "guest2", "guest3", "new"]
         assert len(w.inventory.snapshot.table(Disk)) == 8
+        assert {r.problem for r in w.inventory.snapshot.table(Reading).rows()} == {""}
 
 
 # --- events

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import resource
 import socket
 import ssl
@@ -64,7 +63,7 @@ class Connections:
         try:
             sock = socket.create_server((endpoint.host, endpoint.port), family=family, backlog=BACKLOG)
         except OSError as error:
-            raise OSError(error.errno, f"cannot listen on {endpoint}: {os.strerror(error.errno or 0)}") from error
+            raise OSError(error.errno, endpoint.refused(error)) from error
         sock.setblocking(False)
         self._sockets.append(sock)
         self._spawn(self._accept(sock, context))

@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Sequence
 
+from agent.config import Endpoint
 from agent.errors import ConfigError, VirtmapError
 from agent.operations import Operations
 from agent.snmp.engine import Engine, Setting, Step
@@ -33,24 +34,33 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, listen: Sequence[Address]) -> list[Address]:
-        """Bind the addresses; port 0 takes a free one. Gives what was bound. ConfigError names an address that cannot be."""
+        """Bind the addresses; port 0 takes a free one. Gives what was bound. ConfigError names an address that cannot be;
+        nothing is left open then."""
         loop = asyncio.get_running_loop()
         bound: list[Address] = []
         for host, port in listen:
-            sock = _bind(host, port)
+            try:
+                sock = _bind(host, port)
+            except ConfigError:
+                self._close()
+                raise
             self._sockets.append(sock)
             loop.add_reader(sock.fileno(), self._readable, sock)
             bound.append(sock.getsockname()[:2])
         return bound
 
     async def stop(self) -> None:
+        """Listen no more; SETs under way go unanswered."""
+        self._close()
+        for task in self._tasks:
+            task.cancel()
+
+    def _close(self) -> None:
         loop = asyncio.get_running_loop()
         for sock in self._sockets:
             loop.remove_reader(sock.fileno())
             sock.close()
         self._sockets.clear()
-        for task in self._tasks:
-            task.cancel()
 
     def _readable(self, sock: socket.socket) -> None:
         receive = self._engine.receive
@@ -128,5 +138,5 @@ def _bind(host: str, port: int) -> socket.socket:
         sock.bind((host, port))
     except OSError as error:
         sock.close()
-        raise ConfigError(f"snmp.listen: cannot listen on {host} port {port}: {error.strerror}") from error
+        raise ConfigError(f"snmp.listen: {Endpoint(host=host, port=port).refused(error)}") from error
     return sock

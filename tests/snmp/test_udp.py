@@ -139,7 +139,7 @@ async def test_garbage_and_a_manager_that_is_gone_hurt_nobody() -> None:
 async def test_an_address_that_cannot_be_bound_is_named() -> None:
     async with world() as w, served(w) as (_, bound):
         other = Server(w.engine, w.operations)
-        with pytest.raises(ConfigError, match=rf"snmp.listen: cannot listen on 127\.0\.0\.1 port {bound[0][1]}: "):
+        with pytest.raises(ConfigError, match=rf"snmp.listen: cannot listen on 127\.0\.0\.1:{bound[0][1]}: "):
             other.start([("127.0.0.1", 0), bound[0]])
         await other.stop()
 
