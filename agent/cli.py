@@ -10,6 +10,7 @@ import errno
 import getpass
 import json
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -174,13 +175,17 @@ def _left_out(config: Config) -> Iterator[str]:
 
 
 def _check_files(config: Config) -> None:
-    """What only shows when it is used: certificate and key, and the drivers' URIs."""
+    """What only shows when it is used: certificate and key, the drivers' URIs, the directory of the state."""
     from agent.cim.server import tls_context
 
     if config.cim is not None and config.cim.https:
         tls_context(config.cim.certificate or "", config.cim.key or "")
     for hypervisor in config.hypervisors:
         driver(hypervisor)
+    directory = Path(config.state.directory).absolute()
+    there = next(p for p in (directory, *directory.parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"state.directory: {directory} cannot be written by this user")
 
 
 def _told(config: Config) -> str:

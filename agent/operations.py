@@ -131,6 +131,12 @@ class Operations:
             return Result(job=job, ended=False)
         return Result(job=job, ended=True, values=task.result())
 
+    async def refuse(self, principal: Principal, hypervisor: str, operation: str, target: str, reason: str) -> None:
+        """Remember what a front end refused by itself: as a failed job, and in the audit trail."""
+        job = self._begin(principal, hypervisor, operation, target)
+        self._end(self._inventories[hypervisor], job, JobState.FAILED, f"refused: {reason}")
+        await self._audit(principal, hypervisor, operation, target, f"refused: {reason}")
+
     async def stop(self, limit: float = 2.0) -> None:
         """Give running operations a moment to end; what does not is left to the hypervisor."""
         if self._tasks:

@@ -1,8 +1,8 @@
 """What the agent remembers across restarts, in one SQLite file: index arcs, engine boots, the audit trail.
 
 An index arc is a promise (RFC 7666 wants it, and graphs at the manager hang on it): a key keeps its arc for ever, and
-an arc is never given to another key, not even after its key was forgotten. The highest arc ever given is therefore kept
-apart from the arcs themselves. Every commit is on the disk when the call returns, so that a power cut breaks no
+an arc is never given to another key. The highest arc ever given is kept apart from the arcs themselves, lest one is
+given twice when keys are once forgotten. Every commit is on the disk when the call returns, so that a power cut breaks no
 promise; allocate for many parents at once with `allocate_many`, which commits once.
 
 Everything here may be called from any thread. Arcs are cached in memory, a whole table of a hypervisor at a time.
@@ -26,6 +26,11 @@ LOCK = "state.lock"
 VERSION = 1
 HIGHEST = 2**31 - 1
 """The largest arc: InterfaceIndex-like conventions hold 31 bits, and so do many managers."""
+
+KEPT_RECORDS = 100_000
+"""Audit records; some 20 MB. Whoever keeps them longer reads the log, which has the same lines."""
+
+PRUNED_EVERY = 1_000
 
 Parent = tuple[int, ...]
 
@@ -91,7 +96,8 @@ class State:
             raise ConfigError(f"state.directory: {directory}: {error.strerror or error}") from error
         except sqlite3.Error as error:
             self._release()
-            raise ConfigError(f"state.directory: {Path(directory) / FILE}: {error}") from error
+            advice = "move it away to begin anew, with new indexes"
+            raise ConfigError(f"state.directory: {Path(directory) / FILE}: {error}; {advice}") from error
         except ConfigError:
             self._release()
             raise
@@ -238,19 +244,6 @@ class State:
                 ((hypervisor, table, _text(p), s.highest) for p, s in given.items()),
             )
 
-    def forget(self, hypervisor: str, table: int, parent: Parent, keys: Sequence[str]) -> None:
-        """Drop these keys; should one come back, it gets a new arc. Their old arcs are given to nothing else."""
-        with self._mutex:
-            siblings = self._table(hypervisor, table).get(parent)
-            with self._writing() as db:
-                db.executemany(
-                    "delete from arc where hypervisor = ? and tabl = ? and parent = ? and key = ?",
-                    ((hypervisor, table, _text(parent), key) for key in keys),
-                )
-            for key in keys:
-                if siblings is not None:
-                    siblings.arcs.pop(key, None)
-
     def engine_boots(self) -> int:
         """Count one more start of the SNMP engine, and give the count (RFC 3414, section 2.2; it stays at 2^31-1)."""
         with self._mutex, self._writing() as db:
@@ -261,10 +254,12 @@ class State:
     def audit(
         self, *, principal: str, front_end: str, operation: str, hypervisor: str, target: str, result: str
     ) -> None:
-        """Append one record to the audit trail, dated now."""
+        """Append one record to the audit trail, dated now; the oldest go when there are more than KEPT_RECORDS."""
         record = (datetime.now(UTC).timestamp(), principal, front_end, operation, hypervisor, target, result)
         with self._mutex, self._writing() as db:
-            db.execute("insert into audit values (null, ?, ?, ?, ?, ?, ?, ?)", record)
+            added = db.execute("insert into audit values (null, ?, ?, ?, ?, ?, ?, ?)", record).lastrowid or 0
+            if added % PRUNED_EVERY == 0:
+                db.execute("delete from audit where id <= ?", (added - KEPT_RECORDS,))
 
     def audit_trail(self, limit: int = 100) -> list[AuditRecord]:
         """The newest records, newest first."""

@@ -1,8 +1,10 @@
 """The state file: arcs that are promises, engine boots, the audit trail."""
 
+import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,12 +46,13 @@ def test_arcs_survive_a_restart(directory: Path) -> None:
     second.close()
 
 
-def test_a_forgotten_arc_is_never_given_again(directory: Path) -> None:
+def test_an_arc_whose_key_is_gone_is_never_given_again(directory: Path) -> None:
     first = State(directory)
     first.allocate("a", 2, (), ["x", "y"])
-    first.forget("a", 2, (), ["y", "unknown"])
-    first.forget("a", 9, (), ["unknown"])
     first.close()
+    with closing(sqlite3.connect(directory / FILE)) as db:
+        db.execute("delete from arc where key = 'y'")
+        db.commit()
     second = State(directory)
     assert second.allocate("a", 2, (), ["z", "y", "x"]) == [3, 4, 1]
     second.close()
@@ -117,6 +120,15 @@ def test_engine_boots_stay_at_their_maximum(state: State) -> None:
     with state._writing() as db:
         db.execute("update engine set boots = ?", (HIGHEST - 1,))
     assert [state.engine_boots(), state.engine_boots()] == [HIGHEST, HIGHEST]
+
+
+def test_the_audit_trail_keeps_the_newest(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.state.KEPT_RECORDS", 10)
+    monkeypatch.setattr("agent.state.PRUNED_EVERY", 5)
+    for n in range(25):
+        state.audit(principal="p", front_end="snmp", operation=f"o{n}", hypervisor="h", target="t", result="done")
+    kept = [record.operation for record in state.audit_trail(1000)]
+    assert kept == [f"o{n}" for n in range(24, 14, -1)]
 
 
 def test_the_audit_trail_gives_the_newest_first(state: State) -> None:

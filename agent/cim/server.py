@@ -36,6 +36,9 @@ log = logging.getLogger("virtmap.cim")
 #: Bytes of a request's body.
 BODY_LIMIT = 4 * 1024 * 1024
 
+#: Bytes of all bodies that are arriving.
+ARRIVING_LIMIT = 64 * 1024 * 1024
+
 #: Requests worked on at once; one more is told to come back.
 REQUESTS_AT_ONCE = 64
 
@@ -82,6 +85,7 @@ class Server:
         self._server: _Server | None = None
         self._connections: Connections | None = None
         self._busy = 0
+        self._arriving = 0
 
     async def start(
         self,
@@ -119,13 +123,7 @@ class Server:
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
         if http.method != "POST":
             return _plain(405 if http.method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS") else 501, Allow="POST")
-        if self._busy >= REQUESTS_AT_ONCE:
-            return _plain(503, {"Retry-After": "1"})
-        self._busy += 1
-        try:
-            return await self._admitted(http)
-        finally:
-            self._busy -= 1
+        return await self._admitted(http)
 
     async def _admitted(self, http: web.BaseRequest) -> web.StreamResponse:
         peer = http.remote or ""
@@ -135,13 +133,42 @@ class Server:
             return _plain(401, {"WWW-Authenticate": f'Basic realm="{REALM}", charset="UTF-8"'})
         try:
             _check_headers(http)
-            request = messages.read(await _body(http), Limits(size=BODY_LIMIT))
+            body = await self._body(http)
+            request = messages.read(body, Limits(size=BODY_LIMIT))
             _check_match(http, request)
         except MessageError as error:
             log.info("%s %s: refused: %s: %s", principal.name, peer, error.cim_error, error.reason)
             return _plain(error.status, {"CIMError": error.cim_error}, error.reason)
-        answer = await self._provider.answer(request, principal)
-        return await self._send(http, request, answer, principal)
+        if self._busy >= REQUESTS_AT_ONCE:
+            return _plain(503, {"Retry-After": "1"})
+        self._busy += 1
+        try:
+            answer = await self._provider.answer(request, principal)
+            return await self._send(http, request, answer, principal)
+        finally:
+            self._busy -= 1
+
+    async def _body(self, http: web.BaseRequest) -> bytes:
+        """The body, within its limits of size and time. A slow one holds up nobody else: it only counts for what it is."""
+        if http.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise MessageError(415, "request-not-valid", "a compressed body is not accepted")
+        if (http.content_length or 0) > BODY_LIMIT:
+            raise MessageError(413, "request-not-valid", f"more than {BODY_LIMIT} bytes")
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT):
+                async for part in http.content.iter_any():
+                    body += part
+                    self._arriving += len(part)
+                    if len(body) > BODY_LIMIT:
+                        raise MessageError(413, "request-not-valid", f"more than {BODY_LIMIT} bytes")
+                    if self._arriving > ARRIVING_LIMIT:
+                        raise MessageError(503, "request-not-valid", "too much is arriving at once")
+        except TimeoutError:
+            raise MessageError(408, "request-not-valid", "the body did not arrive in time") from None
+        finally:
+            self._arriving -= len(body)
+        return bytes(body)
 
     async def _send(
         self, http: web.BaseRequest, request: Request, answer: Answer, principal: Principal
@@ -190,24 +217,6 @@ async def _write(response: web.StreamResponse, piece: bytes) -> None:
     async with asyncio.timeout(WRITE_TIMEOUT):
         await response.write(piece)
     await asyncio.sleep(0)  # a write that does not block does not yield either, and others wait
-
-
-async def _body(http: web.BaseRequest) -> bytes:
-    """The body, within its limits of size and time."""
-    if http.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise MessageError(415, "request-not-valid", "a compressed body is not accepted")
-    if (http.content_length or 0) > BODY_LIMIT:
-        raise MessageError(413, "request-not-valid", f"more than {BODY_LIMIT} bytes")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            async for part in http.content.iter_any():
-                body += part
-                if len(body) > BODY_LIMIT:
-                    raise MessageError(413, "request-not-valid", f"more than {BODY_LIMIT} bytes")
-    except TimeoutError:
-        raise MessageError(408, "request-not-valid", "the body did not arrive in time") from None
-    return bytes(body)
 
 
 def _check_headers(http: web.BaseRequest) -> None:

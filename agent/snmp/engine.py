@@ -9,7 +9,7 @@ wants dropped in silence is counted (SNMPv2-MIB, the snmp group).
 import functools
 import ipaddress
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +37,7 @@ MAX_MESSAGE = 65_507
 
 REMEMBERED_SETS = 1024
 REMEMBERED_FOR = 30.0
+REMEMBERED_REFUSALS = 64
 KNOWN_SOURCES = 4096
 
 
@@ -86,13 +87,25 @@ class Setting:
         self.token: tuple[Any, ...] = ()
 
 
-class _Refused(Exception):
-    """A variable of a SET, or the whole, fails a test."""
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A SET that was refused before anything was done, for the audit trail: who asked for what, and why not."""
 
-    def __init__(self, status: Status, index: int) -> None:
-        super().__init__(status, index)
+    principal: Principal
+    hypervisor: str
+    operation: str
+    target: str
+    reason: str
+
+
+class _Refused(Exception):
+    """A variable of a SET, or the whole, fails a test; `why` says more than the status, if there is more to say."""
+
+    def __init__(self, status: Status, index: int, why: str = "") -> None:
+        super().__init__(status, index, why)
         self.status = status
         self.index = index
+        self.why = why
 
 
 class Context:
@@ -147,6 +160,8 @@ class Engine:
         }
         self._admitted: dict[tuple[bytes, str], bool] = {}
         self._under_way: set[tuple[Any, ...]] = set()
+        self.refusals: deque[Refusal] = deque(maxlen=REMEMBERED_REFUSALS)
+        """SETs that were refused and not yet told of; whoever serves the engine takes them out."""
         self._sets: OrderedDict[tuple[Any, ...], tuple[float, bytes]] = OrderedDict()
 
     def uptime(self) -> int:
@@ -288,12 +303,30 @@ class Engine:
             setting = self._tested(request, community, context, source[0])
         except _Refused as refused:
             self.statistics.snmpInBadCommunityUses += refused.status is Status.NO_ACCESS
+            self.refusals.append(self._refusal(request, community, context, source[0], refused))
             return response(request, request.varbinds_raw, refused.status, refused.index)
         setting.token = token
         if not setting.steps:
             return self.finish(setting)
         self._under_way.add(token)
         return setting
+
+    def _refusal(
+        self, request: Request, community: Community, context: Context, host: str, refused: _Refused
+    ) -> Refusal:
+        one = request.varbinds[refused.index - 1]
+        view = context.view()
+        number = view.column_of(one.oid)
+        column = view.columns[number] if number is not None else None
+        mib = column.object if column is not None else None
+        target = ".".join(map(str, ber.oid(one.oid)))
+        if column is not None and mib is not None:
+            target = ".".join((mib.name, *map(str, ber.oid(one.oid)[len(column.oid) :])))
+        reason = f"{refused.status.label}: {refused.why}" if refused.why else refused.status.label
+        return Refusal(
+            principal=_principal(community, host), hypervisor=community.hypervisor, operation=_wanted(mib, one),
+            target=target, reason=reason,
+        )  # fmt: skip
 
     def _forget_sets(self) -> None:
         """Those that were answered long ago; a manager that waits that long asks anew, with another request-id."""
@@ -310,7 +343,7 @@ class Engine:
 
     def _tested(self, request: Request, community: Community, context: Context, host: str) -> Setting:
         view = context.view()
-        principal = Principal(name=community.label, role=community.role, front_end="snmp", source=host)
+        principal = _principal(community, host)
         for one in request.varbinds:
             ber.oid(one.oid)  # a malformed name drops the whole message, before any of its variables is answered
         steps: list[Step] = []
@@ -327,7 +360,9 @@ class Engine:
                 steps.append(self._step(view.columns[place[0]], place[1], operation, index, principal, community))
         final = [s for s in steps if s.undo is None]
         if len(final) > 1:
-            raise _Refused(Status.INCONSISTENT_VALUE, final[1].index)
+            raise _Refused(
+                Status.INCONSISTENT_VALUE, final[1].index, "one SET can do only one thing that cannot be undone"
+            )
         ordered = [s for s in steps if s.undo is not None] + final
         return Setting(request, principal, community.hypervisor, ordered)
 
@@ -353,15 +388,15 @@ class Engine:
         kind = type(operation)
         if not permitted(principal, kind):
             raise _Refused(Status.NO_ACCESS, index)
-        if malformed(operation):
-            raise _Refused(Status.WRONG_VALUE, index)
+        if wrong := malformed(operation):
+            raise _Refused(Status.WRONG_VALUE, index, wrong)
         record = column.records[row] if column.records else None
         table = self._contexts[community.hypervisor].inventory.snapshot.table(kind.on)
         if record is None:  # an action column is computed and knows no records: rows stand in the order of the table
             record = table.records[row]
         key = kind.on.of_values(record).key
-        if self._operations.unsuitable(community.hypervisor, kind, key):
-            raise _Refused(Status.INCONSISTENT_VALUE, index)
+        if unsuitable := self._operations.unsuitable(community.hypervisor, kind, key):
+            raise _Refused(Status.INCONSISTENT_VALUE, index, unsuitable)
         undo: Operation | None = None
         if kind.sets is not None:
             before = record[kind.on.positions[kind.sets]]
@@ -369,6 +404,20 @@ class Engine:
         elif kind.undo is not None:
             undo = MODEL.operation(kind.undo)()
         return Step(index=index, operation=operation, key=key, undo=undo)
+
+
+def _principal(community: Community, host: str) -> Principal:
+    return Principal(name=community.label, role=community.role, front_end="snmp", source=host)
+
+
+def _wanted(mib: MibObject | None, one: Varbind) -> str:
+    """The name of the operation that a variable of a SET is about, as far as that can be told."""
+    if mib is None or (mib.operation is None and not mib.actions):
+        return "SET"
+    if mib.operation is not None:
+        return mib.operation.__name__
+    number = int.from_bytes(one.value[:8], "big", signed=True)
+    return next((o.__name__ for o in mib.actions if o.number == number), "SET")
 
 
 def _within(host: str, networks: Sequence[Network]) -> bool:

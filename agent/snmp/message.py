@@ -44,6 +44,12 @@ class Status(enum.IntEnum):
     NOT_WRITABLE = 17
     INCONSISTENT_NAME = 18
 
+    @property
+    def label(self) -> str:
+        """Its name in the RFC, such as inconsistentName."""
+        first, *rest = self.name.lower().split("_")
+        return first + "".join(map(str.capitalize, rest))
+
 
 MAX_VARBINDS = 2048
 """No sane manager asks for more at once; each costs work before it is known whether the answer fits."""

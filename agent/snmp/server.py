@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Sequence
 
 from agent.config import Endpoint
@@ -32,6 +33,8 @@ class Server:
         self._operations = operations
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pace = _Pace()
+        self._untold = 0
 
     def start(self, listen: Sequence[Address]) -> list[Address]:
         """Bind the addresses; port 0 takes a free one. Gives what was bound. ConfigError names an address that cannot be;
@@ -79,6 +82,26 @@ class Server:
                 task.add_done_callback(self._tasks.discard)
             elif answer is not None:
                 self._send(sock, answer, source)
+            if self._engine.refusals:
+                self._tell_refusals()
+
+    def _tell_refusals(self) -> None:
+        """Into the audit trail, at a bounded pace: a source address is easily forged."""
+        while self._engine.refusals:
+            refusal = self._engine.refusals.popleft()
+            if not self._pace.take():
+                self._untold += 1
+                continue
+            reason = (
+                f"{refusal.reason} (and {self._untold} more refused SETs untold)" if self._untold else refusal.reason
+            )
+            self._untold = 0
+            telling = self._operations.refuse(
+                refusal.principal, refusal.hypervisor, refusal.operation, refusal.target, reason
+            )
+            task = asyncio.ensure_future(telling)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _send(self, sock: socket.socket, answer: bytes, source: Address) -> None:
         try:
@@ -96,6 +119,23 @@ class Server:
         answer = self._engine.finish(setting, status, index)
         if sock.fileno() >= 0:
             self._send(sock, answer, source)
+
+
+class _Pace:
+    """So many at once, and then so many a second."""
+
+    def __init__(self, burst: int = 20, rate: float = 1.0) -> None:
+        self._burst, self._rate = burst, rate
+        self._left, self._at = float(burst), time.monotonic()
+
+    def take(self) -> bool:
+        now = time.monotonic()
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 async def carry_out(setting: Setting, operations: Operations) -> tuple[Status, int]:

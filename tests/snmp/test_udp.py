@@ -12,6 +12,7 @@ import pytest
 
 from agent.access import Principal
 from agent.errors import ConfigError
+from agent.model import Job
 from agent.model.domain import DomainState, Suspend
 from agent.operations import Operations
 from agent.snmp.message import Status
@@ -157,3 +158,27 @@ async def test_after_stopping_the_port_is_free_and_a_set_under_way_goes_unanswer
             assert m.answers == []
         async with served(w, bound[0]) as (_, again):
             assert again == bound
+
+
+@looped
+async def test_refused_sets_are_audited_with_their_reason_at_a_bounded_pace() -> None:
+    async with world() as w, served(w, ("127.0.0.1", 0)) as (_, bound), manager(bound[0]) as m:
+        action, none = w.column(3, "guest1"), oid("1.3.6.1.2.1.1.1.0")
+        m.send(wire.setting([(action, wire.number(5))], community=b"public", request=1))
+        m.send(wire.setting([(action, wire.number(1))], request=2, community=b"secret"))
+        m.send(wire.setting([(none, wire.text("x"))], request=3, community=b"secret"))
+        await m.wait(3)
+        await until(lambda: len(w.trail.records) >= 3, "three records")
+        told = {(r["principal"], r["operation"], r["result"]) for r in w.trail.records}
+        assert ("observer", "Destroy", "refused: noAccess") in told
+        assert ("operator", "SET", "refused: notWritable") in told
+        start = next(r for r in w.trail.records if r["operation"] == "Start")
+        assert start["result"] == "refused: inconsistentValue: domain guest1: cannot Start: it is running"
+        assert start["target"] == f"virtmapDomainAction.{w.arc('guest1')}"
+        jobs = [row.as_dict() for row in w.inventory.snapshot.table(Job).rows()]
+        assert "it is running" in "".join(job["error"] for job in jobs)
+        assert w.domain("guest1").state is DomainState.RUNNING
+        for request in range(100, 200):
+            m.send(wire.setting([(action, wire.number(5))], community=b"public", request=request))
+        await m.wait(103)
+        assert len(w.trail.records) < 60
