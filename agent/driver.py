@@ -41,9 +41,14 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All pieces of a reading. Roots that are in no piece do not exist (any more), when the plan is for everything."""
+    """All pieces of a reading. Roots that are in no piece do not exist (any more), when the plan is for everything.
+
+    `at_once` bounds how many pieces are worth reading at the same time. For a hypervisor inside our own process that is
+    one: there is nothing to wait for, and threads that all compute only take the interpreter from each other.
+    """
 
     pieces: Sequence[Piece]
+    at_once: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from agent.driver import Changed, Driver, Happened, Heard, Lost, Piece, Root
+from agent.driver import Changed, Driver, Happened, Heard, Lost, Piece, Plan, Root
 from agent.errors import Busy, Failed, Unreachable, VirtmapError
 from agent.layout import DRIVEN, Indexes, Layout, Read, grouped, root_of
 from agent.model import MODEL, Domain, Host, Reading
@@ -166,7 +166,7 @@ class Inventory:
         limit = self.pace.call_limit
         try:
             plan = await self.workers.run(partial(self.driver.plan, only), limit=limit, what="list the domains")
-            reads = await self._read(plan.pieces)
+            reads = await self._read(plan)
         except VirtmapError as error:
             self._problem = str(error)
             if isinstance(error, Unreachable):
@@ -190,8 +190,8 @@ class Inventory:
         with self._turn:
             return grouped(batch, piece.roots, began)
 
-    async def _read(self, pieces: Sequence[Piece]) -> list[Read]:
-        gate = asyncio.Semaphore(self.pace.readers)
+    async def _read(self, plan: Plan) -> list[Read]:
+        gate = asyncio.Semaphore(min(self.pace.readers, plan.at_once or self.pace.readers))
 
         async def one(piece: Piece) -> Read:
             async with gate:
@@ -209,7 +209,7 @@ class Inventory:
                     fault = Failed(f"{self.name}: a fault of the agent; its log tells more")
                     return Read(began=began, roots=piece.roots, rows={}, failed=dict.fromkeys(piece.roots, fault))
 
-        tasks = [asyncio.ensure_future(one(piece)) for piece in pieces]
+        tasks = [asyncio.ensure_future(one(piece)) for piece in plan.pieces]
         try:
             return list(await asyncio.gather(*tasks))
         finally:

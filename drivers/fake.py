@@ -335,7 +335,7 @@ class Fake:
         for start in range(0, len(wanted), PIECE):
             some = wanted[start : start + PIECE]
             pieces.append(Piece(roots=frozenset(d.root for d in some), read=partial(self._read, some)))
-        return Plan(pieces=pieces)
+        return Plan(pieces=pieces, at_once=1)
 
     def perform(self, operation: Operation, key: Key) -> Mapping[str, Any]:
         kind = type(operation)

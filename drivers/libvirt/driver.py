@@ -90,7 +90,8 @@ class LibvirtDriver:
         listening = events.register(calls, partial(self._tell, live.virt), self._memory.changed)
         self._listens = live.virt
         self._memory.resync = self._resync if listening else min(self._resync, RESYNC_WITHOUT_EVENTS)
-        return Reader(calls, self._memory, name=self.name, uri=self.uri, since=live.since)
+        at_once = None if live.keepalive else 1  # without another end it all happens in our own process
+        return Reader(calls, self._memory, name=self.name, uri=self.uri, since=live.since, at_once=at_once)
 
     def _tell(self, virt: Any, what: Heard) -> None:
         """Tell what this connection heard, unless another one listens in its place by now."""

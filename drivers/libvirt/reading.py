@@ -110,8 +110,11 @@ class Memory:
 class Reader:
     """Readings over one connection, of the hypervisor that the configuration calls `name`."""
 
-    def __init__(self, calls: Calls, memory: Memory, *, name: str, uri: str, since: datetime) -> None:
+    def __init__(
+        self, calls: Calls, memory: Memory, *, name: str, uri: str, since: datetime, at_once: int | None = None
+    ) -> None:
         self.calls = calls
+        self._at_once = at_once
         self._calls, self._memory, self._name, self._uri, self._since = calls, memory, name, uri, since
         self._bulk = True
         self._capabilities: dict[str, Any] | None = None
@@ -125,7 +128,8 @@ class Reader:
             domains = self._list(0)
             self._memory.keep_only({each.UUIDString() for each in domains})
             membership = self._membership()
-            return Plan(pieces=(self._host_piece(host), *self._domain_pieces(domains, membership)))
+            everything = (self._host_piece(host), *self._domain_pieces(domains, membership))
+            return Plan(pieces=everything, at_once=self._at_once)
         pieces = [self._host_piece(root) for root in only if root == host]
         wanted = [key[0] for row, key in only if row is Domain]
         found = self._look_up(wanted)
@@ -133,7 +137,7 @@ class Reader:
         gone = frozenset(root for root in only if root != host and root[1][0] not in found)
         if gone:
             pieces.append(Piece(roots=gone, read=lambda: Batch(rows=())))
-        return Plan(pieces=pieces)
+        return Plan(pieces=pieces, at_once=self._at_once)
 
     def _list(self, flags: int) -> list[Any]:
         listed: list[Any] = self._calls.ask(f"{self._uri}: cannot list domains", self._calls.virt.listAllDomains, flags)
