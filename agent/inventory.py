@@ -31,6 +31,9 @@ from agent.workers import Workers
 
 log = logging.getLogger("virtmap.inventory")
 
+Gone = Callable[[], frozenset[Root]]
+"""Says which roots are no more; asked in the thread that builds snapshots, as it looks at all of them."""
+
 LINGER = 0.5
 """Seconds after which a replaced snapshot is taken apart. Who still reads it loses nothing."""
 
@@ -177,9 +180,12 @@ class Inventory:
         if only is None:
             self._duration = time.monotonic() - began
             self._refreshed_at = datetime.now(UTC)
+        await self._publish(reads, began, partial(self._gone, plan, only))
+
+    def _gone(self, plan: Plan, only: Sequence[Root] | None) -> frozenset[Root]:
+        """The roots that a plan does not name although it should, did they exist."""
         exist = frozenset(r for p in plan.pieces for r in p.roots)
-        gone = (self._layout.roots if only is None else frozenset(only)) - exist
-        await self._publish(reads, began, gone)
+        return (self._layout.roots if only is None else frozenset(only)) - exist
 
     # --- reading
 
@@ -216,7 +222,7 @@ class Inventory:
             for task in tasks:
                 task.cancel()
 
-    async def _publish(self, reads: Sequence[Read], began: float | None, gone: frozenset[Root] = frozenset()) -> None:
+    async def _publish(self, reads: Sequence[Read], began: float | None, gone: Gone = frozenset) -> None:
         """Take over what was read, and show it. Goes on when its caller is cancelled: two builds at once would collide."""
         task = asyncio.create_task(self._published(reads, began, gone))
         self._lingering.add(task)
@@ -228,7 +234,7 @@ class Inventory:
         if not task.cancelled():
             task.exception()  # told to whoever waited for it
 
-    async def _published(self, reads: Sequence[Read], began: float | None, gone: frozenset[Root]) -> None:
+    async def _published(self, reads: Sequence[Read], began: float | None, gone: Gone) -> None:
         async with self._publishing:
             host = self._host_changes()
             build = partial(self._build, reads, gone, began, host, self.snapshot)
@@ -257,13 +263,13 @@ class Inventory:
         return {"connected": self._connected, **problem}
 
     def _build(
-        self, reads: Sequence[Read], gone: frozenset[Root], began: float | None, host: dict[str, Any], before: Snapshot
+        self, reads: Sequence[Read], gone: Gone, began: float | None, host: dict[str, Any], before: Snapshot
     ) -> list[Table]:
         """Take over what was read, and lay all tables out anew. In a worker thread; alone, by the publishing lock."""
         for read in reads:
             self._layout.take(read)
         if began is not None:
-            self._layout.drop(gone, began)
+            self._layout.drop(gone(), began)
         self._layout.mark_host(**host)
         tables = self._layout.tables(before)
         for prepare in self._preparers:
@@ -344,7 +350,7 @@ class Inventory:
                 if str(error) != self._problem:
                     log.warning("%s: %s", self.name, error)
                 self._problem = str(error)
-                await self._publish((), time.monotonic(), self._forgotten())
+                await self._publish((), time.monotonic(), self._forgotten)
                 await asyncio.sleep(wait * random.uniform(0.8, 1.2))
                 wait = min(wait * 2, self.pace.last_retry)
             else:
