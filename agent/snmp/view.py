@@ -218,19 +218,18 @@ class Column:
         return Page(pieces)
 
     def inherit(self, old: "Column") -> None:
-        """Take over the pages of the snapshot before that still hold, and encode those anew that were asked for."""
+        """Take over the pages of the snapshot before that still hold, and encode those anew that were asked for since."""
+        place, was = self.place, old.place
         for number, page in enumerate(old.pages):
-            if page is None or not page.used:
+            if page is None:
                 continue
             span = slice(number << _SHIFT, (number + 1) << _SHIFT)
-            place, was = self.place, old.place
-            if [v[place] for v in self.records[span]] == [v[was] for v in old.records[span]]:
-                self.pages[number] = page
-            else:
-                self.pages[number] = self.encoded(number)
-            kept = self.pages[number]
+            kept: Page | None = page
+            if [v[place] for v in self.records[span]] != [v[was] for v in old.records[span]]:
+                kept = self.encoded(number) if page.used else None
             if kept is not None:
                 kept.used = False
+            self.pages[number] = kept
 
 
 class Computed(Column):

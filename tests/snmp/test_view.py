@@ -182,6 +182,17 @@ def test_pages_that_nobody_asked_for_are_not_made() -> None:
     assert all(p is None for p in column(third, 30).pages), "the page was not asked for in the snapshot before"
 
 
+def test_a_page_that_does_not_change_stays_although_nobody_asks() -> None:
+    tables = Tables(MIB)
+    snap = snapshot([domain(i) for i in range(600)])
+    first = column(shown(tables, snap), 4)
+    page = first.page(1)
+    for _ in range(3):
+        snap = snapshot([domain(i) for i in range(600)], snap)
+        now = shown(tables, snap)
+    assert column(now, 4).pages == [None, page, None]
+
+
 def test_the_row_index_is_kept_while_no_row_comes_or_goes() -> None:
     tables = Tables(MIB)
     first = snapshot([domain(i) for i in range(10)])
