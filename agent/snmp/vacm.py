@@ -1,0 +1,212 @@
+"""The View-based Access Control Model (RFC 3415): which group may see and change which part of which context, and how
+well protected a message must be for it.
+
+A MIB view is a list of subtrees, each with a mask of wildcards and each included or excluded; the longest that matches
+an object decides (RFC 3415, section 4, vacmViewTreeFamilyTable). What a view admits of a snapshot is resolved once, to
+ranges of rows of columns: nearly always a column is in as a whole or out as a whole, so that the answering code walks a
+narrowed View like any other and asks nothing for each variable.
+"""
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.snmp.message3 import Level
+from agent.snmp.mib import Oid
+from agent.snmp.view import Column, Computed, RowIndex, View
+
+USM = 3
+ANY = 0
+"""Security models: 1 and 2 are the communities of SNMPv1 and v2c; 0 in an access entry means any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subtree:
+    """A family of subtrees. A 0 in the mask (one bit for each arc of `oid`, first arc first) lets that arc be anything; a
+    mask that is too short goes on with ones. ValueError if there are more bits than any OID has arcs.
+    """
+
+    oid: Oid
+    included: bool = True
+    mask: bytes = b""
+
+    def __post_init__(self) -> None:
+        if len(self.mask) > 16:
+            raise ValueError("a mask has at most 16 octets")
+        if len(self.oid) > 128:
+            raise ValueError("an OID has at most 128 arcs")
+
+    def fixed(self, place: int) -> bool:
+        """Whether the arc at a place must be the one of `oid`."""
+        octet, bit = divmod(place, 8)
+        return octet >= len(self.mask) or bool(self.mask[octet] & 0x80 >> bit)
+
+    def agrees(self, arcs: Oid) -> bool:
+        """Whether these arcs agree with the family's as far as both go."""
+        return all(
+            one == other or not self.fixed(i) for i, (one, other) in enumerate(zip(self.oid, arcs, strict=False))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Rows `first` up to, but without, `stop` of a column of a View, which stands there at `column`."""
+
+    column: int
+    first: int
+    stop: int
+
+
+class MibView:
+    """A named view. Without subtrees it shows nothing."""
+
+    def __init__(self, name: str, subtrees: Iterable[Subtree]) -> None:
+        self.name = name
+        # The longest decides, and of equally long ones the one whose arcs are the greatest.
+        self._families = sorted(subtrees, key=lambda s: (len(s.oid), s.oid), reverse=True)
+
+    def includes(self, arcs: Oid) -> bool:
+        """Whether an object instance is in the view."""
+        for family in self._families:
+            if len(family.oid) <= len(arcs) and family.agrees(arcs):
+                return family.included
+        return False
+
+    def everything_beneath(self, arcs: Oid) -> bool | None:
+        """Whether all that lies under these arcs is in the view (True), nothing is (False), or it depends (None)."""
+        here = self.includes(arcs)
+        for family in self._families:
+            if len(family.oid) > len(arcs) and family.agrees(arcs) and family.included is not here:
+                return None
+        return here
+
+    def ranges(self, view: View) -> list[Range]:
+        """What is in the view, of all that a snapshot holds, in OID order."""
+        out: list[Range] = []
+        for number, column in enumerate(view.columns):
+            whole = self.everything_beneath(column.oid)
+            if whole:
+                out.append(Range(number, 0, column.count))
+            elif whole is None:
+                out += self._partly(number, column)
+        return out
+
+    def _partly(self, number: int, column: Column) -> Iterable[Range]:
+        first: int | None = None
+        for row, arcs in enumerate(column.index.arcs):
+            if self.includes(column.oid + arcs):
+                first = row if first is None else first
+            elif first is not None:
+                yield Range(number, first, row)
+                first = None
+        if first is not None:
+            yield Range(number, first, column.count)
+
+    def narrowed(self, view: View) -> View:
+        """A View that shows what is in this view and nothing else. Columns that are in as a whole are shared."""
+        by_column: dict[int, list[Range]] = {}
+        for one in self.ranges(view):
+            by_column.setdefault(one.column, []).append(one)
+        return View([_narrowed(view.columns[number], ranges) for number, ranges in by_column.items()])
+
+
+def next_allowed(ranges: Sequence[Range], column: int, row: int) -> Range | None:
+    """The rest of the range that holds a place, or the first range behind it; None if there is none."""
+    low, high = 0, len(ranges)
+    while low < high:
+        middle = (low + high) // 2
+        if (ranges[middle].column, ranges[middle].stop) <= (column, row):
+            low = middle + 1
+        else:
+            high = middle
+    if low == len(ranges):
+        return None
+    found = ranges[low]
+    return Range(column, row, found.stop) if found.column == column and found.first < row else found
+
+
+def _narrowed(column: Column, ranges: Sequence[Range]) -> Column:
+    if len(ranges) == 1 and ranges[0].first == 0 and ranges[0].stop == column.count:
+        return column
+    rows = [row for r in ranges for row in range(r.first, r.stop)]
+    made = Computed(
+        column.oid, RowIndex(tuple(column.index.arcs[r] for r in rows)), lambda place: column.value(rows[place])
+    )
+    made.object = column.object
+    made.records = [column.records[r] for r in rows] if column.records else ()
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessEntry:
+    """What a group may do in contexts of a name (or of a beginning of names), by messages protected at least so well.
+
+    A view of None is no view: nothing may be done of that kind.
+    """
+
+    group: str
+    context: str = ""
+    prefix: bool = False
+    model: int = USM
+    level: Level = Level.AUTH_PRIV
+    read: str | None = None
+    write: str | None = None
+    notify: str | None = None
+
+    def covers(self, group: str, model: int, level: Level, context: str) -> bool:
+        if group != self.group or self.model not in (ANY, model) or level < self.level:
+            return False
+        return context.startswith(self.context) if self.prefix else context == self.context
+
+
+class Denial(enum.Enum):
+    """Why access is not allowed (RFC 3415, section 3.2)."""
+
+    NO_GROUP_NAME = "noGroupName"
+    NO_ACCESS_ENTRY = "noAccessEntry"
+    NO_SUCH_CONTEXT = "noSuchContext"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The views of one who may come in; None where there is none."""
+
+    read: MibView | None
+    write: MibView | None
+    notify: MibView | None
+
+
+class Policy:
+    """Groups, access entries and views. KeyError at once if an entry names a view that is not there."""
+
+    def __init__(
+        self,
+        groups: Mapping[tuple[int, str], str],
+        entries: Iterable[AccessEntry],
+        views: Iterable[MibView],
+        contexts: Iterable[str],
+    ) -> None:
+        self._groups = dict(groups)
+        self._contexts = frozenset(contexts)
+        by_name = {v.name: v for v in views}
+        self._entries = [
+            (e, Grant(*(None if name is None else by_name[name] for name in (e.read, e.write, e.notify))))
+            for e in sorted(entries, key=_preference, reverse=True)
+        ]
+
+    def access(self, model: int, name: str, level: Level, context: str) -> Grant | Denial:
+        """The views for a security name at a level in a context, or why there are none (RFC 3415, section 3.2)."""
+        if context not in self._contexts:
+            return Denial.NO_SUCH_CONTEXT
+        group = self._groups.get((model, name))
+        if group is None:
+            return Denial.NO_GROUP_NAME
+        for entry, grant in self._entries:
+            if entry.covers(group, model, level, context):
+                return grant
+        return Denial.NO_ACCESS_ENTRY
+
+
+def _preference(entry: AccessEntry) -> tuple[bool, bool, int, int]:
+    """Which of several matching entries holds: own model, exact context, longer context, higher level (section 4)."""
+    return entry.model != ANY, not entry.prefix, len(entry.context), entry.level
