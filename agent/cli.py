@@ -389,8 +389,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(str(error), 2)
     except (VirtmapError, click.ClickException) as error:
         return _failed(str(error), 1)
-    except BrokenPipeError:  # `virtmap show domain | head` is no error
-        sys.stderr.close()
+    except SystemExit:  # so click ends when nobody reads on: `virtmap show domain | head` is no error
         return 0
 
 

@@ -91,9 +91,8 @@ class Inventory:
         self._publishers: list[Callable[[], None]] = []
         self._lingering: set[asyncio.Task[None]] = set()
         self._refreshed: asyncio.Condition = asyncio.Condition()
-        now = datetime.now(UTC)
-        empty = {row: Table(row, (), (), now) for row in MODEL.rows}
-        self.snapshot = Snapshot({**empty, Host: Table(Host, (atoms(Host, first.values),), ((0,),), now)}, now, 0)
+        empty = {row: Table(row, (), ()) for row in MODEL.rows}
+        self.snapshot = Snapshot({**empty, Host: Table(Host, (atoms(Host, first.values),), ((0,),))})
 
     # --- what front ends use
 
@@ -128,7 +127,7 @@ class Inventory:
     def set_rows(self, row: type[Row], rows: Sequence[Row]) -> None:
         """Publish the rows of an internal table, all at once, in the order of their keys."""
         table = internal_table(row, rows)
-        self.snapshot = self.snapshot.with_tables([table], self.snapshot.number + 1)
+        self.snapshot = self.snapshot.with_tables([table])
 
     # --- life
 
@@ -242,7 +241,7 @@ class Inventory:
             tables = await self._builder.run(build, limit=60.0, what=f"{self.name}: build the snapshot")
             tables.append(self._reading(tables))
             self._discard(self.snapshot)
-            self.snapshot = self.snapshot.with_tables(tables, self.snapshot.number + 1)
+            self.snapshot = self.snapshot.with_tables(tables)
             for published in self._publishers:
                 published()
         async with self._refreshed:

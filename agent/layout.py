@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from agent.driver import Batch, Root
@@ -150,7 +149,6 @@ class Layout:
 
     def tables(self, before: Snapshot) -> list[Table]:
         """All tables anew; what did not change is shared with the snapshot before."""
-        now = datetime.now(UTC)
         told, self.left_out = self.left_out, []
         roots: dict[type[Row], list[Root]] = defaultdict(list)
         for root in self._known:
@@ -172,7 +170,7 @@ class Layout:
         for line in self.left_out:  # once, not at each reading: a full disk is not helped by a growing log
             if line not in told:
                 log.error("%s: %s", self.name, line)
-        return [_table(row, arcs, records, now, before) for row, (arcs, records) in zip(DRIVEN, laid, strict=True)]
+        return [_table(row, arcs, records, before) for row, (arcs, records) in zip(DRIVEN, laid, strict=True)]
 
     def _root_arcs(self, top: type[Row], roots: Sequence[Root]) -> list[tuple[Arc, Root]]:
         if top.index is Index.SCALAR:
@@ -286,7 +284,7 @@ def _mark(known: _Known, row: type[Row], **changes: Any) -> None:
         known.rows = tuple(marked if r is row else layer for r, layer in zip(DRIVEN, known.rows, strict=True))
 
 
-def _table(row: type[Row], arcs: list[Arc], values: list[Values], now: datetime, before: Snapshot) -> Table:
+def _table(row: type[Row], arcs: list[Arc], values: list[Values], before: Snapshot) -> Table:
     indexes = tuple(arcs)
     old = before.table(row).indexes
-    return Table(row, values, old if old == indexes else indexes, now, before.table(row))
+    return Table(row, values, old if old == indexes else indexes, before.table(row))

@@ -89,7 +89,7 @@ class Operations:
         now = getattr(row, operation.allowed.column)
         if now is None or now in operation.allowed.values:
             return None
-        return f"{self.describe(hypervisor, operation, key)}: cannot {operation.__name__}: it is {canonical(now)}"
+        return f"{self.describe(hypervisor, operation, key)}: cannot {operation.verb()}: it is {canonical(now)}"
 
     def describe(self, hypervisor: str, operation: type[Operation], key: Key) -> str:
         """The object of an operation, for people: `domain web`."""

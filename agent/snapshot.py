@@ -44,20 +44,18 @@ class Table:
     object of the snapshot before, as long as no row came or went.
     """
 
-    __slots__ = ("_by_key", "indexes", "records", "row", "taken")
+    __slots__ = ("_by_key", "indexes", "records", "row")
 
     def __init__(
         self,
         row: type[Row],
         records: Sequence[Values],
         indexes: tuple[Arc, ...],
-        taken: datetime,
         before: "Table | None" = None,
     ) -> None:
         self.row = row
         self.records = records
         self.indexes = indexes
-        self.taken = taken
         self._by_key: dict[Key, int]
         if before is not None and before.indexes is indexes:
             self._by_key = before._by_key  # an arc belongs to its key for good: same arcs, same keys
@@ -84,13 +82,16 @@ class Table:
 
 
 class Snapshot:
-    """All tables at one moment. `number` grows with each snapshot of an inventory."""
+    """All tables at one moment, `taken`. `number` grows with each snapshot of an inventory.
+
+    When the rows were read is told by themselves, in their columns, and for each table by its row of Reading.
+    """
 
     __slots__ = ("_tables", "number", "taken")
 
-    def __init__(self, tables: Mapping[type[Row], Table], taken: datetime, number: int) -> None:
+    def __init__(self, tables: Mapping[type[Row], Table], number: int = 0) -> None:
         self._tables = tables
-        self.taken = taken
+        self.taken = datetime.now(UTC)
         self.number = number
 
     def table(self, row: type[Row]) -> Table:
@@ -101,11 +102,12 @@ class Snapshot:
         found = self._tables[row].get(key)
         return found if found is None else row.of_values(found.values)
 
-    def with_tables(self, tables: Iterable[Table], number: int) -> "Snapshot":
-        return Snapshot({**self._tables, **{t.row: t for t in tables}}, self.taken, number)
+    def with_tables(self, tables: Iterable[Table]) -> "Snapshot":
+        """The next snapshot: these tables, and the others as they are."""
+        return Snapshot({**self._tables, **{t.row: t for t in tables}}, self.number + 1)
 
 
 def internal_table(row: type[Row], rows: Sequence[Row]) -> Table:
     """The table of rows that no driver fills, given in the order of their keys."""
     records = [atoms(row, r.values) for r in rows]
-    return Table(row, records, tuple((r.key[-1],) for r in rows), datetime.now(UTC))
+    return Table(row, records, tuple((r.key[-1],) for r in rows))

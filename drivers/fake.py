@@ -30,7 +30,16 @@ from xml.sax.saxutils import escape, quoteattr
 from lxml import etree
 
 from agent.driver import Batch, Changed, Happened, Heard, Lost, Piece, Plan, Root
-from agent.errors import ConfigError, Failed, Invalid, NotFound, NotSupported, Unreachable, VirtmapError
+from agent.errors import (
+    ConfigError,
+    DeclarationError,
+    Failed,
+    Invalid,
+    NotFound,
+    NotSupported,
+    Unreachable,
+    VirtmapError,
+)
 from agent.model import MODEL, domain_events, host
 from agent.model import domain as guest
 from agent.model.disk import Disk, DiskDevice, DiskError
@@ -622,7 +631,7 @@ class Fake:
             raise self._broken[found.uuid]
         allowed = kind.allowed
         if allowed is not None and found.state not in allowed.values:
-            raise Invalid(f"domain {found.name}: cannot {_verb(kind)}: {_why_not(found, kind)}")
+            raise Invalid(f"domain {found.name}: cannot {kind.verb()}: {_why_not(found, kind)}")
         return found
 
     def _start(self, d: _Guest, operation: guest.Start, told: Told) -> None:
@@ -777,12 +786,7 @@ _PERFORM: Mapping[type[Operation], Callable[..., Mapping[str, Any] | None]] = {
 
 _missing = [o.__name__ for o in MODEL.operations if o not in _PERFORM]
 if _missing:
-    raise NotImplementedError(f"the fake does not perform {', '.join(_missing)}")
-
-
-def _verb(kind: type[Operation]) -> str:
-    name = kind.__name__
-    return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
+    raise DeclarationError(f"the fake does not perform {', '.join(_missing)}")
 
 
 def _why_not(d: _Guest, kind: type[Operation]) -> str:

@@ -28,9 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
+from tests.programs import SEARCH
+
 PROGRAMS = ("libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img")
 ACCOUNTS = ("libvirt-qemu", "nobody", "games", "uucp", "list")
-_SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 T = TypeVar("T")
 
@@ -75,14 +76,14 @@ def eventually(probe: Callable[[], T], *, within: float = 10.0, what: str = "the
 
 def missing_programs(*extra: str) -> list[str]:
     """The programs a private hypervisor needs and this machine lacks."""
-    return [name for name in (*PROGRAMS, *extra) if shutil.which(name, path=_SEARCH) is None]
+    return [name for name in (*PROGRAMS, *extra) if shutil.which(name, path=SEARCH) is None]
 
 
 def versions() -> dict[str, str]:
     """The version each server program reports of itself, for the head of a test run."""
     found: dict[str, str] = {}
     for name in PROGRAMS[:3]:
-        if path := shutil.which(name, path=_SEARCH):
+        if path := shutil.which(name, path=SEARCH):
             done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=False)
             found[name] = (done.stdout or done.stderr).splitlines()[0].strip()
     return found
@@ -329,7 +330,7 @@ class PrivateLibvirt:
         path = self.images / f"{name}.{kind}"
         subprocess.run(
             ["qemu-img", "create", "-q", "-f", kind, str(path), f"{size}M"],
-            check=True, timeout=30, env=os.environ | {"PATH": _SEARCH},
+            check=True, timeout=30, env=os.environ | {"PATH": SEARCH},
         )  # fmt: skip
         self._own(path)
         return path
@@ -397,15 +398,15 @@ class Session(PrivateLibvirt):
         return self.root / "cache/libvirt/qemu/log"
 
     def _command(self, program: str) -> list[str]:
-        command = [str(shutil.which(program, path=_SEARCH)), "--timeout", "0"]
+        command = [str(shutil.which(program, path=SEARCH)), "--timeout", "0"]
         if os.geteuid() != 0:
             return command
         drop = ["--reuid", str(self.account.pw_uid), "--regid", str(self.account.pw_gid), "--clear-groups"]
-        return [str(shutil.which("setpriv", path=_SEARCH)), *drop, *command]
+        return [str(shutil.which("setpriv", path=SEARCH)), *drop, *command]
 
     def _environment(self) -> dict[str, str]:
         folders = {"HOME": "home", "XDG_RUNTIME_DIR": "run", "XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME": "cache"}
-        return {"PATH": _SEARCH, "LC_ALL": "C"} | {name: str(self.root / part) for name, part in folders.items()}
+        return {"PATH": SEARCH, "LC_ALL": "C"} | {name: str(self.root / part) for name, part in folders.items()}
 
     def _own(self, path: Path) -> None:
         if os.geteuid() == 0:
@@ -483,23 +484,23 @@ class System(PrivateLibvirt):
 
     def _command(self, program: str) -> list[str]:
         pid_file = self.root / "run" / f"{program}.pid"
-        command = [str(shutil.which(program, path=_SEARCH)), "--timeout", "0", "--pid-file", str(pid_file)]
+        command = [str(shutil.which(program, path=SEARCH)), "--timeout", "0", "--pid-file", str(pid_file)]
         bind = ["sh", "-c", _SYSTEM, "sh", str(self.root), *command]
         if program == "libvirtd" and self._logger is not None:
             # The same namespaces again, so that a libvirtd started anew finds the guests and the taps of the old one.
             eventually(lambda: (self.root / "run/virtlogd-sock").exists(), within=20, what="virtlogd")
             return [
-                str(shutil.which("nsenter", path=_SEARCH)),
+                str(shutil.which("nsenter", path=SEARCH)),
                 "--target",
                 str(self._logger.pid),
                 "--mount",
                 "--net",
                 *command,
             ]
-        return [str(shutil.which("unshare", path=_SEARCH)), "--mount", "--net", "--propagation", "private", *bind]
+        return [str(shutil.which("unshare", path=SEARCH)), "--mount", "--net", "--propagation", "private", *bind]
 
     def _environment(self) -> dict[str, str]:
-        return {"PATH": _SEARCH, "LC_ALL": "C"}
+        return {"PATH": SEARCH, "LC_ALL": "C"}
 
     def _own(self, path: Path) -> None:
         with contextlib.suppress(KeyError):

@@ -325,7 +325,7 @@ async def test_unsuitable_goes_by_what_was_read() -> None:
         key = w.key("guest1")
         assert w.operations.unsuitable("default", Suspend, key) is None
         told = w.operations.unsuitable("default", Resume, key)
-        assert told == "domain guest1: cannot Resume: it is running"
+        assert told == "domain guest1: cannot resume: it is running"
         assert w.operations.unsuitable("default", Resume, ("no such",)) is None
         assert w.operations.unsuitable("default", SetMemory, key) is None
 

@@ -77,7 +77,7 @@ def _as_declared(spec: Field, value: Any) -> Any:
     """The value in the type of its declaration; a snapshot holds numbers in place of members of enumerations."""
     if spec.enumeration is None or value is None:
         return value
-    return next((member for member in spec.enumeration if member == value), None)
+    return spec.enumeration.of(value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ cannot tell": noSuchInstance in SNMP, NULL in CIM.
 
 import enum
 import functools
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -129,7 +130,7 @@ class Field:
             return self
         value = instance.values[self.position]
         if self.enumeration is not None and value is not None:
-            return self.enumeration._value2member_map_[value]  # a row may hold the bare number
+            return self.enumeration.of(value)  # a row may hold the bare number
         return value
 
     def __set__(self, instance: object, value: object) -> None:
@@ -469,6 +470,11 @@ class Operation(Declared):
         return tuple(f for f in cls.fields if f.role is Role.OUT)
 
     @classmethod
+    def verb(cls) -> str:
+        """Its name as words, for a sentence: SetMemory is "set memory"."""
+        return re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__).lower()
+
+    @classmethod
     def is_action(cls) -> bool:
         """Whether it can be asked for with no argument at all, and so is a value of its row's action column."""
         return cls.sets is None and not cls.outs() and all(not f.required for f in cls.arguments())
@@ -507,6 +513,11 @@ class Event(Declared):
             cls.api = _names(api)
         if shows or abstract:
             cls.shows = shows
+
+    @classmethod
+    def declarers(cls) -> "tuple[type[Event], ...]":
+        """The classes that declare its fields: abstract ones that it shares with other events, then itself."""
+        return tuple(c for c in reversed(cls.__mro__) if issubclass(c, Event) and c is not Event)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,8 @@ def _twice(what: str, numbered: Iterable[tuple[int, str]]) -> Iterator[str]:
 
 def _numbers(model: Model) -> Iterator[str]:
     yield from _twice("table", ((r.table, r.__name__) for r in model.rows))
-    yield from _twice("event", ((e.number, e.__name__) for e in model.events))
+    declarers = dict.fromkeys(d for e in model.events for d in e.declarers())
+    yield from _twice("event", ((d.number, d.__name__) for d in declarers))
     for row in model.rows:
         yield from _twice("operation", ((o.number, o.__name__) for o in model.operations_on(row)))
     for declared in (*model.rows, *model.operations, *model.events):

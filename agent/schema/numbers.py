@@ -12,7 +12,7 @@ not to be given again.
     argument 2.9.1 SetMemory.memory       its arguments
     out 2.12.2 ReadXml.xml                and out-values, by the same count
     event 3 DomainStarted
-    detail 3.1 DomainStarted.detail
+    detail 3.1 DomainStarted.detail       what events share also stands under the number of the class that declares it
     enum DomainState 2 running            a value of an enumeration
     flag StartFlags 1 paused              a bit of a set of flags
 """
@@ -45,7 +45,7 @@ def lines(model: Model) -> Iterator[str]:
             yield f"{kind} {number}.{f.number} {operation.__name__}.{f.name}"
             if f.flags is not None:
                 flags.setdefault(f.flags)
-    for event in model.events:
+    for event in dict.fromkeys(d for e in model.events for d in e.declarers()):
         yield f"event {event.number} {event.__name__}"
         yield from (f"detail {event.number}.{f.number} {event.__name__}.{f.name}" for f in event.fields)
     for enumeration in model.enumerations:

@@ -97,6 +97,11 @@ class Enumeration(enum.IntEnum):
         member.cim = cim or {}
         return member
 
+    @classmethod
+    def of(cls, number: int) -> Self | None:
+        """The member with this number, None if there is none: a snapshot and the wire hold bare numbers."""
+        return cls._value2member_map_.get(number)  # type: ignore[return-value]  # it maps to members of this class
+
 
 class Flags(enum.IntFlag):
     """A set of flags of an operation. A member is `(bit, label, description, libvirt symbol)`; bits are ours, permanent."""
@@ -184,6 +189,7 @@ Packets = Annotated[int, _counter("Packets", "packets", "count")]
 Requests = Annotated[int, _counter("Requests", "requests", "count")]
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WHOLE = re.compile(r"[+-]?(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
@@ -214,21 +220,40 @@ def _out_of_range(semantic: Semantic, number: int) -> str | None:
 
 
 def parse(semantic: Semantic, text: str) -> Any:
-    """The value of an argument from its canonical text. ValueError says what is wrong with it."""
-    value: Any
-    if semantic.python is bool:
-        if text not in ("true", "false"):
-            raise ValueError(f"{text!r} is neither true nor false")
-        value = text == "true"
-    elif semantic.python is int:
-        value = int(text, 10)
-    elif semantic.python is datetime:
-        value = datetime.fromisoformat(text).astimezone(UTC)
-    else:
-        value = semantic.python(text)
+    """The value of an argument from its text, canonical or nearly so: booleans in any case, numbers also in hexadecimal,
+    members of enumerations by label or number, flags by their sum. ValueError says what is wrong with it.
+    """
+    value = _parsed(semantic.python, text)
     if wrong := fits(semantic, value):
         raise ValueError(wrong)
     return value
+
+
+def _parsed(python: Any, text: str) -> Any:
+    if python is bool:
+        if text.strip().lower() not in ("true", "false"):
+            raise ValueError("it is neither true nor false")
+        return text.strip().lower() == "true"
+    if issubclass(python, Enumeration):
+        labelled = next((m for m in python if m.label == text.strip()), None)
+        if (member := labelled or python.of(_whole(text))) is None:
+            raise ValueError("there is no such value")
+        return member
+    if issubclass(python, Flags):
+        number = _whole(text)
+        if number & ~sum(python) or number < 0:
+            raise ValueError("there are no such flags")
+        return python(number)
+    if python is int:
+        return _whole(text)
+    return datetime.fromisoformat(text).astimezone(UTC) if python is datetime else python(text)
+
+
+def _whole(text: str) -> int:
+    digits = _WHOLE.fullmatch(text.strip())
+    if digits is None:
+        raise ValueError("it is no whole number")
+    return int(digits[0], 16 if "x" in digits[0].lower() else 10)
 
 
 def canonical(value: object) -> str:

@@ -477,7 +477,7 @@ def _value(field: Field, one: Varbind, index: int) -> Any:
                     raise _Refused(Status.WRONG_VALUE, index)
                 return number == 1
             if field.enumeration is not None:
-                member = next((m for m in field.enumeration if m == number), None)
+                member = field.enumeration.of(number)
                 if member is None:
                     raise _Refused(Status.WRONG_VALUE, index)
                 return member

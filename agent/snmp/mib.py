@@ -285,7 +285,7 @@ def _table(model: Model, row: type[Row]) -> MibTable:
 
 def _declarer(event: type[Event], name: str) -> type[Event]:
     """The class, abstract or not, whose body declares this field of the event."""
-    return next(c for c in reversed(event.__mro__) if issubclass(c, Event) and name in c.positions)
+    return next(c for c in event.declarers() if name in c.positions)
 
 
 def _event_objects(events: tuple[type[Event], ...]) -> Iterator[MibObject]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -101,14 +100,9 @@ ACTIONS: Mapping[type[Operation], Action] = {
 }
 
 
-def verb(operation: type[Operation]) -> str:
-    """The operation's name as words: SetMemory is "set memory"."""
-    return re.sub(r"(?<!^)(?=[A-Z])", " ", operation.__name__).lower()
-
-
 def perform(calls: Calls, name: str, operation: Operation, key: Key) -> Outs:
     """Do it on the object with this key; `name` is that of the connection. Gives the out-values."""
-    doing = f"cannot {verb(type(operation))}"
+    doing = f"cannot {operation.verb()}"
     target, called = _target(calls, name, operation.on, key, doing)
 
     def ask(function: Callable[..., Any], *arguments: Any) -> Any:

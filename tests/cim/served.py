@@ -21,21 +21,12 @@ from agent.schema.declare import Access
 from agent.schema.types import Secret
 from agent.state import State
 from drivers.fake import Fake
+from tests.agents import Trail
 
 T = TypeVar("T")
 
 OBSERVER = ("watcher", "see-only")
 OPERATOR = ("worker", "does-things")
-
-
-class Trail:
-    """Keeps audit records where a test can see them."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, str]] = []
-
-    def audit(self, **record: str) -> None:
-        self.records.append(record)
 
 
 @dataclass

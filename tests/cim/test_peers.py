@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sysconfig
-
-import pytest
 
 from tests.cim.served import OPERATOR, Running
-
-WBEMCLI = shutil.which("wbemcli")
-PYWBEMCLI = shutil.which("pywbemcli", path=sysconfig.get_path("scripts")) or shutil.which("pywbemcli")
+from tests.programs import program
 
 
 def run(*command: str) -> str:
@@ -27,14 +21,12 @@ def domain(running: Running) -> str:
     return f'Virtmap_Domain.CreationClassName="Virtmap_Domain",Name="{path["Name"]}"'
 
 
-@pytest.mark.skipif(WBEMCLI is None, reason="wbemcli of sblim is not installed")
 class TestWbemcli:
     """Its parser of its own is a strict and odd one, and so a good peer."""
 
     def ask(self, running: Running, verb: str, rest: str, *more: str, credentials: str = "") -> list[str]:
-        assert WBEMCLI is not None
         url = f"http://{credentials}127.0.0.1:{running.port}/root/virtmap:{rest}"
-        return run(WBEMCLI, "-nl", verb, url, *more).splitlines()
+        return run(program("wbemcli", "sblim-wbemcli"), "-nl", verb, url, *more).splitlines()
 
     def test_instances(self, running: Running) -> None:
         assert len(self.ask(running, "ein", "Virtmap_Domain")) == 8
@@ -65,12 +57,11 @@ class TestWbemcli:
         assert "-State=2" in self.ask(running, "gi", path)
 
 
-@pytest.mark.skipif(PYWBEMCLI is None, reason="pywbemcli is not installed")
 class TestPywbemcli:
     def ask(self, running: Running, *rest: str) -> str:
-        assert PYWBEMCLI is not None
         user, password = OPERATOR
-        return run(PYWBEMCLI, "-s", running.url, "-d", "root/virtmap", "-u", user, "-p", password, *rest)
+        tool = program("pywbemcli", "pywbemtools")
+        return run(tool, "-s", running.url, "-d", "root/virtmap", "-u", user, "-p", password, *rest)
 
     def test_instances_and_counts(self, running: Running) -> None:
         assert "guest1" in self.ask(

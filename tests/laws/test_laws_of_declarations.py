@@ -204,6 +204,16 @@ def test_events_have_numbers_of_their_own() -> None:
     refused("Went: event 1 is already Came's", events=(Came, Went))
 
 
+def test_events_and_what_they_share_have_numbers_of_their_own() -> None:
+    class Shared(Event, on=Thing, number=1, api=API, abstract=True):
+        """What some events share."""
+
+    class Came(Shared, number=1):
+        """It came."""
+
+    refused("Came: event 1 is already Shared's", events=(Came,))
+
+
 # --- descriptions and functions
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -21,16 +20,18 @@ from agent.model.domain import DomainState
 from agent.snmp.server import Server
 from tests import wire
 from tests.agents import DOMAIN_ENTRY, World, world
+from tests.programs import program
 from tests.servers import eventually
 from tests.wire import Answer, get, getbulk, getnext, oid
 
 MIBS = Path(__file__).resolve().parents[2] / "mibs"
-SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 TOOLS = ("snmpget", "snmpwalk", "snmpbulkwalk", "snmptable", "snmpset", "snmpbulkget")
 
-pytestmark = pytest.mark.skipif(
-    any(shutil.which(t, path=SEARCH) is None for t in (*TOOLS, "snmpd")), reason="net-snmp's tools are not installed"
-)
+
+@pytest.fixture(autouse=True)
+def tools() -> None:
+    for name in TOOLS:
+        program(name, "snmp")
 
 
 class Running(threading.Thread):
@@ -300,7 +301,7 @@ def snmpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     config = place / "snmpd.conf"
     config.write_text("rocommunity public 127.0.0.1\nrwcommunity secret 127.0.0.1\nsysservices 72\n")
     process = subprocess.Popen(
-        [shutil.which("snmpd", path=SEARCH) or "snmpd", "-f", "-Lf", str(place / "log"), "-C", "-c", str(config),
+        [program("snmpd", "snmpd"), "-f", "-Lf", str(place / "log"), "-C", "-c", str(config),
          "-p", str(place / "pid"), "-I", "system_mib,sysORTable,snmp_mib,vacm_conf,usmConf", f"udp:127.0.0.1:{port}"],
         env={**os.environ, "SNMP_PERSISTENT_DIR": str(place), "SNMPCONFPATH": str(place), "MIBS": ""},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from agent.errors import DeclarationError
 from agent.model import MODEL
 from agent.schema.types import Wire
 from agent.snmp import mib, text, view
+from tests.programs import program
 
 MIBS = generate.checkout() / "mibs"
 STANDARD = MIBS / "standard"
@@ -62,11 +62,7 @@ def _dotted(oid: mib.Oid) -> str:
 
 def _run(tmp_path: Path, tool: str, *arguments: str) -> tuple[str, str]:
     """What a tool prints to its two outputs; a skip where it is not installed, but a failure in CI."""
-    if shutil.which(tool) is None:
-        reason = f"{tool} is not installed; the Debian packages snmp and smitools bring it"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    program(tool, "snmp or smitools")
     own = {"SMIPATH": PATH, "SNMPCONFPATH": str(tmp_path), "SNMP_PERSISTENT_DIR": str(tmp_path), "HOME": str(tmp_path)}
     environment = {k: v for k, v in os.environ.items() if k not in ("MIBS", "MIBDIRS")} | own
     done = subprocess.run(

@@ -173,7 +173,7 @@ async def test_refused_sets_are_audited_with_their_reason_at_a_bounded_pace() ->
         assert ("observer", "Destroy", "refused: noAccess") in told
         assert ("operator", "SET", "refused: notWritable") in told
         start = next(r for r in w.trail.records if r["operation"] == "Start")
-        assert start["result"] == "refused: inconsistentValue: domain guest1: cannot Start: it is running"
+        assert start["result"] == "refused: inconsistentValue: domain guest1: cannot start: it is running"
         assert start["target"] == f"virtmapDomainAction.{w.arc('guest1')}"
         jobs = [row.as_dict() for row in w.inventory.snapshot.table(Job).rows()]
         assert "it is running" in "".join(job["error"] for job in jobs)

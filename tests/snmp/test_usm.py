@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import itertools
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -33,6 +32,7 @@ from agent.snmp.protection import (
 )
 from agent.snmp.usm import OPEN_ENGINE_ID, Opened, Refused, Replays, Stat, User, Usm, engine_id
 from tests import wire
+from tests.programs import program
 
 ENGINE = engine_id(b"\x01\x02\x03\x04\x05\x06\x07\x08")
 AUTH_PASS, PRIV_PASS = "authentic words", "private words"
@@ -392,8 +392,7 @@ class Loop(threading.Thread):
 
 @pytest.fixture(scope="module")
 def loop() -> Iterator[Loop]:
-    if shutil.which("snmpget") is None:
-        pytest.skip("net-snmp's tools are not installed")
+    program("snmpget", "snmp")
     running = Loop(Usm(ENGINE, 5, EVERY))
     yield running
     running.stop()

@@ -46,9 +46,9 @@ def snapshot(
     old = before.table(kind) if before else None
     if old is not None and old.indexes == indexes:
         indexes = old.indexes
-    tables = {row: Table(row, (), (), NOW) for row in MODEL.rows}
-    tables[kind] = Table(kind, [r.values for r in rows], indexes, NOW)
-    return Snapshot(tables, NOW, before.number + 1 if before else 1)
+    tables = {row: Table(row, (), ()) for row in MODEL.rows}
+    tables[kind] = Table(kind, [r.values for r in rows], indexes)
+    return Snapshot(tables, before.number + 1 if before else 1)
 
 
 def shown(tables: Tables, snap: Snapshot, *, prepare: bool = True) -> View:
