@@ -15,13 +15,16 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.schema.declare import Row
 from agent.schema.types import Semantic, Wire
 from agent.snapshot import Snapshot, Table, Values
 from agent.snmp import ber
 from agent.snmp.mib import Mib, MibObject, MibTable, Oid
+
+if TYPE_CHECKING:
+    from agent.snmp.setting import Writer
 
 log = logging.getLogger("virtmap.snmp")
 
@@ -143,7 +146,7 @@ class RowIndex:
 class Column:
     """One column of one snapshot, or a scalar, which is a column of one row with the index arc 0."""
 
-    __slots__ = ("count", "encode", "head", "index", "object", "oid", "pages", "place", "records")
+    __slots__ = ("count", "encode", "head", "index", "object", "oid", "pages", "place", "records", "wide", "writer")
 
     def __init__(self, oid: Oid, index: RowIndex, records: Sequence[Values], place: int, encode: Encoder) -> None:
         self.oid = oid
@@ -155,6 +158,9 @@ class Column:
         self.count = len(index.arcs)
         self.pages: list[Page | None] = [None] * ((self.count + _MASK) >> _SHIFT)
         self.object: MibObject | None = None
+        self.writer: Writer | None = None
+        self.wide = encode is _counter64
+        """Whether its values are Counter64, which SNMPv1 does not know (RFC 3584, section 4.2.2.1)."""
 
     def value(self, row: int) -> bytes:
         """The element of a row's value; empty if there is none."""

@@ -1,0 +1,202 @@
+"""SET: what the variables of a request ask for, tested as a whole before anything is done (RFC 3416, section 4.2.5).
+
+A variable falls to the Writer of its column, which says what setting it would do: an operation of the hypervisor, or a
+change of something that the agent itself holds. What passes all tests becomes a Setting: steps to take in order, those that
+can be taken back first, and at most one that cannot. `carry_out` takes them, and takes them back when one fails.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from agent.access import Principal
+from agent.errors import VirtmapError
+from agent.operations import Operations
+from agent.schema.declare import Key, Operation
+from agent.snmp import ber
+from agent.snmp.message import Status, Varbind
+from agent.snmp.mib import Oid
+from agent.snmp.vacm import MibView
+from agent.snmp.view import Column, View
+
+log = logging.getLogger("virtmap.snmp")
+
+PATIENCE = 4.0
+"""Seconds a SET is waited for. net-snmp's tools wait six, retries included; what takes longer shows as a running job."""
+
+
+class Refused(Exception):
+    """A variable of a SET, or the whole, fails a test; `why` says more than the status, if there is more to say."""
+
+    def __init__(self, status: Status, index: int, why: str = "") -> None:
+        super().__init__(status, index, why)
+        self.status = status
+        self.index = index
+        self.why = why
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who asks, of which hypervisor, and what of its context may be written; None is nothing at all."""
+
+    principal: Principal
+    hypervisor: str
+    write: MibView | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One variable of a SET, found in the view: `instance` are the arcs behind its column, `row` the place of the
+    instance there, None if there is no such instance; `index` counts from 1; `tag` and `value` are of its value."""
+
+    index: int
+    column: Column
+    instance: Oid
+    row: int | None
+    tag: int
+    value: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """An operation of the hypervisor, and the one that takes it back, if one does."""
+
+    index: int
+    operation: Operation
+    key: Key
+    undo: Operation | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A change of what the agent itself holds: done at once, in the loop's thread, and taken back by `undo`.
+
+    `commit` raises a VirtmapError if what was tested no longer holds. Without `undo` it cannot be taken back.
+    """
+
+    index: int
+    commit: Callable[[], None]
+    undo: Callable[[], None] | None
+
+
+class Writer(Protocol):
+    """Says what setting the variables of some columns does. One for all columns that have to be seen together."""
+
+    def writable(self, column: Column, principal: Principal) -> bool:
+        """Whether this principal may write to the column at all."""
+        ...
+
+    def steps(self, asks: Sequence[Ask], asker: Asker) -> Sequence[Step | Change]:
+        """What these variables, all that a SET has for this writer, ask for. Refused if they fail a test: wrongType,
+        wrongLength, wrongEncoding, wrongValue, noCreation, inconsistentName, notWritable, inconsistentValue or
+        resourceUnavailable, in this order for each variable."""
+        ...
+
+
+@dataclass(kw_only=True)
+class Setting:
+    """A SET whose variables all passed the tests. Take its `steps` in order, and then answer it."""
+
+    asker: Asker
+    steps: Sequence[Step | Change]
+    request: Any = None
+    """What the front end needs for the answer."""
+    done: list[Step | Change] = field(default_factory=list)
+
+
+def tested(view: View, varbinds: Sequence[Varbind], asker: Asker) -> Setting:
+    """The SET that these variables are. Refused at the first variable that fails; BerError if a name is malformed."""
+    names = [ber.oid(one.oid) for one in varbinds]  # before any is answered: a malformed name drops the whole message
+    asks: dict[int, list[Ask]] = {}
+    writers: dict[int, Writer] = {}
+    seen: set[Oid] = set()
+    failed: Refused | None = None
+    for index, (one, name) in enumerate(zip(varbinds, names, strict=True), 1):
+        try:
+            writer, ask = _found(view, one, name, index, asker)
+            if name in seen:
+                raise Refused(Status.INCONSISTENT_VALUE, index, "the same variable stands twice")
+        except Refused as refused:
+            failed = refused
+            break
+        seen.add(name)
+        writers[id(writer)] = writer
+        asks.setdefault(id(writer), []).append(ask)
+    steps: list[Step | Change] = []
+    for number, several in asks.items():
+        try:
+            steps += writers[number].steps(several, asker)
+        except Refused as refused:
+            if failed is None or refused.index < failed.index:
+                failed = refused
+    if failed is not None:
+        raise failed
+    return Setting(asker=asker, steps=_ordered(steps))
+
+
+def _ordered(steps: Sequence[Step | Change]) -> list[Step | Change]:
+    final = [s for s in steps if s.undo is None]
+    if len(final) > 1:
+        why = "one SET can do only one thing that cannot be undone"
+        raise Refused(Status.INCONSISTENT_VALUE, sorted(s.index for s in final)[1], why)
+    return [s for s in steps if s.undo is not None] + final
+
+
+def _found(view: View, one: Varbind, name: Oid, index: int, asker: Asker) -> tuple[Writer, Ask]:
+    """The variable in the view, and the writer it falls to."""
+    if asker.write is None or not asker.write.includes(name):
+        raise Refused(Status.NO_ACCESS, index)
+    place = view.exact(one.oid)
+    number = place[0] if place else view.column_of(one.oid)
+    column = view.columns[number] if number is not None else None
+    if column is None or column.writer is None:
+        raise Refused(Status.NOT_WRITABLE, index)
+    if not column.writer.writable(column, asker.principal):
+        raise Refused(Status.NO_ACCESS, index)
+    row = place[1] if place else None
+    instance = name[len(column.oid) :]
+    return column.writer, Ask(index=index, column=column, instance=instance, row=row, tag=one.tag, value=one.value)
+
+
+async def carry_out(setting: Setting, operations: Operations) -> tuple[Status, int]:
+    """Take the steps of a SET in order; when one fails, take the earlier ones back. Gives error-status and error-index.
+
+    RFC 3416, section 4.2.5: commitFailed at the variable that failed, undoFailed when that could not be mended.
+    """
+    for step in setting.steps:
+        try:
+            await _take(step, setting, operations)
+        except VirtmapError as error:
+            who = setting.asker.principal
+            log.info("SET by %s from %s: %s", who.name, who.source, error)
+            mended = await take_back(setting, operations)
+            return (Status.COMMIT_FAILED, step.index) if mended else (Status.UNDO_FAILED, 0)
+        setting.done.append(step)
+    return Status.NO_ERROR, 0
+
+
+async def _take(step: Step | Change, setting: Setting, operations: Operations) -> None:
+    if isinstance(step, Change):
+        step.commit()
+        return
+    who = setting.asker
+    await operations.perform(who.principal, who.hypervisor, step.operation, step.key, patience=PATIENCE)
+
+
+async def take_back(setting: Setting, operations: Operations) -> bool:
+    """Take back what was done, the last first. False if something could not be taken back."""
+    mended = True
+    who = setting.asker
+    for step in reversed(setting.done):
+        try:
+            if isinstance(step, Change):
+                if step.undo is not None:
+                    step.undo()
+            elif step.undo is not None:
+                await operations.perform(who.principal, who.hypervisor, step.undo, step.key, patience=PATIENCE)
+        except VirtmapError as error:
+            log.warning("SET by %s: could not be taken back: %s", who.principal.name, error)
+            mended = False
+    setting.done.clear()
+    return mended
