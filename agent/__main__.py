@@ -19,16 +19,14 @@ from agent.cim.accounts import Accounts
 from agent.cim.provider import Provider
 from agent.cim.server import Server as CimServer
 from agent.cim.server import tls_context
-from agent.config import Config, Endpoint, Hypervisor
+from agent.config import Config, Endpoint, Hypervisor, SnmpEndpoint, needs_restart, reloaded
 from agent.demo import Addresses
 from agent.driver import Driver
 from agent.errors import ConfigError
 from agent.inventory import Inventory, Pace
 from agent.operations import Operations
 from agent.pauses import Pauses
-from agent.snmp import engine
-from agent.snmp.server import Server as SnmpServer
-from agent.snmp.standards import snmpv2_mib
+from agent.snmp.service import Service
 from agent.state import State
 from agent.workers import Workers
 from drivers.fake import Fake
@@ -65,8 +63,9 @@ class Agent:
         self.state = State(config.state.directory)
         self.inventories = {d.name: self._inventory(d) for d in drivers}
         self.operations = Operations(self.inventories, self.state)
-        self._snmp: SnmpServer | None = None
+        self._snmp: Service | None = None
         self._cim: CimServer | None = None
+        self._accounts: Accounts | None = None
 
     def _inventory(self, one: Driver) -> Inventory:
         settings = self.config.inventory
@@ -80,7 +79,7 @@ class Agent:
     async def start(self) -> Addresses:
         """Listen and begin to read. ConfigError when an address cannot be listened on; nothing is left open then."""
         try:
-            snmp = self._start_snmp()
+            snmp = await self._start_snmp()
             http, https = await self._start_cim()
         except BaseException:
             await self.stop()
@@ -90,28 +89,19 @@ class Agent:
             inventory.start()
         return Addresses(snmp=snmp, http=http, https=https)
 
-    def _start_snmp(self) -> tuple[Endpoint, ...]:
+    async def _start_snmp(self) -> tuple[SnmpEndpoint, ...]:
         if self.config.snmp is None:
             return ()
-        first = self.config.hypervisors[0].name
-        communities = [
-            engine.Community(
-                name=c.name.reveal().encode(), label=f"snmp.community[{i}]", role=c.role, sources=c.sources,
-                hypervisor=c.hypervisor or first,
-            )
-            for i, c in enumerate(self.config.communities)
-        ]  # fmt: skip
-        answering = engine.Engine(self.inventories, self.operations, communities, standing=snmpv2_mib.columns)
-        self._snmp = SnmpServer(answering, self.operations)
-        bound = self._snmp.start([(e.host, e.port) for e in self.config.snmp.listen])
-        return tuple(Endpoint(host=host, port=port) for host, port in bound)
+        self._snmp = Service(self.config, self.inventories, self.operations, self.state)
+        return await self._snmp.start()
 
     async def _start_cim(self) -> tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]]:
         cim = self.config.cim
         if cim is None:
             return (), ()
         provider = Provider(self.inventories, self.operations, host=socket.gethostname())
-        self._cim = CimServer(provider, Accounts(self.config.accounts, cim.anonymous))
+        self._accounts = Accounts(self.config.accounts, cim.anonymous)
+        self._cim = CimServer(provider, self._accounts)
         try:
             http, https = await self._cim.start(cim.http, cim.https, self.context)
         except OSError as error:
@@ -126,6 +116,18 @@ class Agent:
         for wait in waits:
             wait.cancel()
         return late
+
+    def reload(self, config: Config) -> None:
+        """Go on with another configuration, as far as that goes without a restart; nothing that is remembered is lost.
+        ConfigError, and no change, if what is new does not fit what has to stay."""
+        kept = reloaded(self.config, config)
+        if self._snmp is not None:
+            self._snmp.reload(kept)
+        if self._accounts is not None:
+            self._accounts.renew(kept.accounts)
+        later = needs_restart(self.config, config)
+        self.config = kept
+        log.info("reloaded%s", f"; waits for a restart: {', '.join(later)}" if later else "")
 
     async def stop(self) -> None:
         """Stop listening, let running operations end for a moment, drop the connections. Bounded, and never raises."""
@@ -144,13 +146,19 @@ class Agent:
         self.state.close()
 
 
-async def run(config: Config, started: Callable[[Agent, Addresses], Awaitable[None]]) -> None:
-    """Serve a configuration until SIGTERM or SIGINT. `started` is awaited when it listens and begins to read."""
+async def run(
+    config: Config, started: Callable[[Agent, Addresses], Awaitable[None]], reread: Callable[[], Config] | None = None
+) -> None:
+    """Serve a configuration until SIGTERM or SIGINT. `started` is awaited when it listens and begins to read. At SIGHUP it goes
+    on with the configuration that `reread` gives, if there is one to be read again.
+    """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     agent = Agent(config)
+    if reread is not None:
+        loop.add_signal_handler(signal.SIGHUP, _reload, agent, reread)
     try:
         addresses = await agent.start()
         starting = asyncio.ensure_future(started(agent, addresses))
@@ -163,6 +171,13 @@ async def run(config: Config, started: Callable[[Agent, Addresses], Awaitable[No
         await ending
     finally:
         await agent.stop()
+
+
+def _reload(agent: Agent, reread: Callable[[], Config]) -> None:
+    try:
+        agent.reload(reread())
+    except ConfigError as error:
+        log.error("not reloaded: %s", error)
 
 
 if __name__ == "__main__":

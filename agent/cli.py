@@ -30,7 +30,7 @@ from rich.text import Text
 import agent
 from agent import demo as demonstration
 from agent.__main__ import Agent, driver, run
-from agent.config import Config, Hypervisor, load
+from agent.config import Config, Hypervisor, Transport, load
 from agent.coverage import coverage as covered
 from agent.coverage import groups
 from agent.demo import Addresses, Example
@@ -63,11 +63,11 @@ def virtmap(context: click.Context) -> None:
 @click.option("--config", "file", required=True, type=click.Path(path_type=Path), help="The TOML configuration.")
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def serve(file: Path, verbose: bool) -> None:
-    """Serve a configuration until SIGTERM or Ctrl-C."""
+    """Serve a configuration until SIGTERM or Ctrl-C; SIGHUP has it read again."""
     config = load(file)
     _log_to_stderr(logging.DEBUG if verbose else logging.INFO)
     with _of(file):
-        asyncio.run(run(config, _serving))
+        asyncio.run(run(config, _serving, lambda: load(file)))
 
 
 async def _serving(_: Agent, addresses: Addresses) -> None:
@@ -107,7 +107,10 @@ async def _demonstrate(served: Agent, addresses: Addresses, secret: Secret) -> N
     example = Example(index=domains.indexes[0][0], uuid=domains.records[0][0]) if len(domains) else None
     click.echo(f"virtmap {agent.__version__}: {inventory.driver.uri}, {_counted(len(domains), 'domain')}")
     click.echo(f"reading: community {demonstration.PUBLIC}, and HTTP without credentials; from this machine only")
-    click.echo(f"operating: community {secret.reveal()}; account {demonstration.OPERATOR}, password {secret.reveal()}")
+    click.echo(
+        f"operating: community {secret.reveal()}; SNMPv3 user {demonstration.OPERATOR} and CIM account "
+        f"{demonstration.OPERATOR}, password {secret.reveal()}"
+    )
     click.echo("\nTry, in another terminal:\n")
     certificate = served.config.cim.certificate or "" if served.config.cim else ""
     commands = demonstration.trials(addresses, secret, example, certificate=certificate, pywbemcli=_beside("pywbemcli"))
@@ -168,8 +171,11 @@ def _of(file: Path) -> Iterator[None]:
 
 def _left_out(config: Config) -> Iterator[str]:
     """What may be meant so, and more likely was forgotten."""
-    if config.snmp is not None and not config.communities:
-        yield "snmp.community: there is none, so nobody can read by SNMP; add [[snmp.community]]"
+    snmp = config.snmp
+    if snmp is not None and not (config.communities or config.users or config.certificates or snmp.agentx):
+        yield "snmp.user: there is none, so nobody can read by SNMP; add [[snmp.user]] or [[snmp.community]]"
+    if snmp is not None and not config.certificates and any(e.transport is Transport.TLS for e in snmp.listen):
+        yield "snmp.client_certificate: there is none, so nobody can read over TLS; add [[snmp.client_certificate]]"
     if config.cim is not None and not config.accounts:
         yield "account: there is none, so nobody can read by CIM; add [[account]]"
 
@@ -177,7 +183,10 @@ def _left_out(config: Config) -> Iterator[str]:
 def _check_files(config: Config) -> None:
     """What only shows when it is used: certificate and key, the drivers' URIs, the directory of the state."""
     from agent.cim.server import tls_context
+    from agent.snmp import service, tls
 
+    if config.snmp is not None and (files := service.tls_files(config)) is not None:
+        tls.context(files)
     if config.cim is not None and config.cim.https:
         tls_context(config.cim.certificate or "", config.cim.key or "")
     for hypervisor in config.hypervisors:
@@ -194,8 +203,12 @@ def _told(config: Config) -> str:
     addresses = Addresses(
         snmp=config.snmp.listen if config.snmp else (), http=cim.http if cim else (), https=cim.https if cim else ()
     )
-    communities = _counted(len(config.communities), "community", "communities")
-    return f"hypervisors {names}; {addresses}; {communities}, {_counted(len(config.accounts), 'account')}"
+    who = [
+        _counted(len(config.communities), "community", "communities"),
+        _counted(len(config.users), "user"),
+        _counted(len(config.accounts), "account"),
+    ]
+    return f"hypervisors {names}; {addresses}; {', '.join(who)}"
 
 
 @virtmap.command(short_help="Write MIB, MOF and manual from the mapping.")

@@ -1,19 +1,25 @@
 """The configuration: TOML to frozen dataclasses, strictly; an unknown key, a wrong type or a bad value names its path.
 
 The defaults of every setting are those of the dataclasses below. A front end is served when its table is there: without
-`[snmp]` no datagram is answered, without `[cim]` no HTTP request. Two rules keep a mistake from opening the door: a
-community travels in clear, so one that may do more than observe is good from loopback only; and HTTP without TLS is
-served on loopback only.
+`[snmp]` no datagram is answered, without `[cim]` no HTTP request. A few rules keep a mistake from opening the door: a
+community travels in clear, so one that may do more than observe is good from loopback only; an SNMPv3 user is
+authenticated and encrypted unless `level` says otherwise, and always if it may do more than observe; HTTP without TLS is
+served on loopback only; and a file with a secret must not be everybody's to read.
+
+Paths in it are relative to the folder of the configuration file. Protocols and levels are names here, as net-snmp writes
+them; the front end knows what they mean.
 """
 
 import difflib
+import enum
 import errno
 import ipaddress
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -26,9 +32,33 @@ from agent.schema.types import Secret
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+ANYWHERE: tuple[Network, ...] = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 SNMP_PORT = 161
 HTTPS_PORT = 5989
+
+AUTH_PROTOCOLS = ("MD5", "SHA", "SHA-224", "SHA-256", "SHA-384", "SHA-512")
+PRIV_PROTOCOLS = ("DES", "AES", "AES-192", "AES-256", "AES-192-C", "AES-256-C")
+"""AES-192 and AES-256 lengthen keys as Blumenthal's draft does it, those with -C as Reeder's, which is Cisco's way."""
+
+AUTH_PRIV = "authPriv"
+LEVELS = ("noAuthNoPriv", "authNoPriv", AUTH_PRIV)
+"""How well a message is protected, the weakest first (RFC 3411, section 3.4.3)."""
+
+VERSIONS = ("1", "2c")
+DEFAULT_VIEW = "default"
+"""The view that is there without being configured."""
+
+USER_OCTETS = 32
+PASSPHRASE_OCTETS = 8
+"""The longest name of a user (RFC 3414, section 2.4), and the shortest passphrase (section 11.2)."""
+
+SECRET_FILE_OCTETS = 4096
+"""A file with a secret is not longer."""
+
+Oid = tuple[int, ...]
 T = TypeVar("T")
+Reader = Callable[[str, Any], Any]
+"""From the path of a key and what TOML has there to its value; ConfigError tells the path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +83,35 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Transport(enum.StrEnum):
+    """What carries SNMP: datagrams, or messages one after the other in a connection (RFC 3430), or in TLS (RFC 6353)."""
+
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnmpEndpoint(Endpoint):
+    """Where SNMP is spoken, and over what."""
+
+    transport: Transport = Transport.UDP
+
+    def __str__(self) -> str:
+        where = super().__str__()
+        return where if self.transport is Transport.UDP else f"{self.transport}:{where}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnixSocket:
+    """The path of a socket."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hypervisor:
     """A libvirt connection. Its name is the SNMP contextName and the name of the scoping host in CIM."""
@@ -63,19 +122,110 @@ class Hypervisor:
 
 @dataclass(frozen=True, kw_only=True)
 class Community:
-    """An SNMPv2c community: what it may do, from where, and of which hypervisor if not by context."""
+    """A community of SNMPv1 and v2c: what it may do and see, from where, of which hypervisor if not by context, and how
+    many requests a second (None: any number)."""
 
     name: Secret
     role: Access = Access.OBSERVE
     sources: tuple[Network, ...] = LOOPBACK
     hypervisor: str | None = None
+    view: str = DEFAULT_VIEW
+    rate: float | None = None
+    versions: tuple[str, ...] = VERSIONS
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnmpUser:
+    """A user of SNMPv3. `level` is the least protection that a message must have; no `hypervisors` means all.
+
+    Protocols are names of AUTH_PROTOCOLS and PRIV_PROTOCOLS; each stands with its passphrase, or neither is there.
+    """
+
+    name: str
+    role: Access = Access.OBSERVE
+    auth: str | None = None
+    auth_passphrase: Secret | None = None
+    priv: str | None = None
+    priv_passphrase: Secret | None = None
+    level: str = AUTH_PRIV
+    view: str = DEFAULT_VIEW
+    hypervisors: tuple[str, ...] = ()
+    sources: tuple[Network, ...] = ANYWHERE
+    rate: float | None = None
+
+    @property
+    def strongest(self) -> str:
+        """The best protection that the user can have, of LEVELS."""
+        return LEVELS[(self.auth is not None) + (self.priv is not None)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnmpCertificate:
+    """Whose the client certificate with this SHA-256 fingerprint (64 lower-case digits) is, and what that user may do."""
+
+    fingerprint: str
+    user: str
+    role: Access = Access.OBSERVE
+    view: str = DEFAULT_VIEW
+    hypervisors: tuple[str, ...] = ()
+    sources: tuple[Network, ...] = ANYWHERE
+    rate: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnmpView:
+    """What of the tree of objects may be seen: of subtrees that hold each other the longest decides."""
+
+    name: str
+    include: tuple[Oid, ...]
+    exclude: tuple[Oid, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnmpTarget:
+    """Who is told of notifications: by community (versions 1 and 2c) or as a user (version 3), as well protected as that
+    user can be. An inform is sent again `retries` times, `timeout` seconds apart. `include` and `exclude` are subtrees of
+    notification OIDs; none included means all. No `hypervisors` means all.
+    """
+
+    name: str
+    address: SnmpEndpoint
+    version: str
+    community: Secret | None = None
+    user: str | None = None
+    inform: bool = False
+    timeout: float = 1.5
+    retries: int = 3
+    include: tuple[Oid, ...] = ()
+    exclude: tuple[Oid, ...] = ()
+    hypervisors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snmp:
-    """Where SNMP is served, over UDP."""
+    """Where and how SNMP is served.
 
-    listen: tuple[Endpoint, ...] = (Endpoint(host="127.0.0.1", port=SNMP_PORT),)
+    `listen` is empty by default where there is an AgentX master; `agentx_role` is what may be done through that, by
+    whomever it lets. `engine_id` is made once and remembered if it is None. `contact`, `name` and `location` can be SET if
+    they are None. `answer_limit` bounds answers to messages without authentication, in octets; `operations_per_user` is
+    the number of operations of one principal that may run at once; the two switches are the first values of VM-MIB's.
+    """
+
+    listen: tuple[SnmpEndpoint, ...] = (SnmpEndpoint(host="127.0.0.1", port=SNMP_PORT),)
+    engine_id: bytes | None = None
+    contact: str | None = None
+    name: str | None = None
+    location: str | None = None
+    answer_limit: int = 8192
+    agentx: UnixSocket | SnmpEndpoint | None = None
+    agentx_role: Access = Access.OBSERVE
+    certificate: str | None = None
+    key: str | None = None
+    client_ca: str | None = None
+    operations_per_user: int = 8
+    authentication_traps: bool = True
+    vm_notifications: bool = False
+    vm_bulk_notifications: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +246,9 @@ class Account:
     name: str
     role: Access = Access.OBSERVE
     password_hash: Secret
+
+
+MEMORY = ":memory:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +281,10 @@ class Config:
     hypervisors: tuple[Hypervisor, ...]
     snmp: Snmp | None = None
     communities: tuple[Community, ...] = ()
+    users: tuple[SnmpUser, ...] = ()
+    certificates: tuple[SnmpCertificate, ...] = ()
+    views: tuple[SnmpView, ...] = ()
+    targets: tuple[SnmpTarget, ...] = ()
     cim: Cim | None = None
     accounts: tuple[Account, ...] = ()
     state: StateSettings = field(default_factory=StateSettings)
@@ -143,73 +300,129 @@ def load(path: str | Path) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text") from error
     try:
-        return parse(text)
+        return parse(text, base=Path(path).parent)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def parse(text: str) -> Config:
-    """The configuration that the TOML text is. ConfigError names the path of what is wrong."""
+def parse(text: str, base: str | Path = ".") -> Config:
+    """The configuration that the TOML text is; paths in it are relative to `base`. ConfigError names the path of what is
+    wrong."""
     try:
-        top = _Table("", tomllib.loads(text))
+        top = _Table("", tomllib.loads(text), Path(base))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"is not TOML: {error}") from error
-    with_snmp, with_cim = "snmp" in top.given, "cim" in top.given
-    no_snmp: tuple[Snmp | None, tuple[Community, ...]] = (None, ())
-    snmp = top.table("snmp", _snmp, no_snmp)
+    hypervisors = top.tables("hypervisor", _hypervisor)
+    snmp = top.table("snmp", _snmp, None)
     config = Config(
-        hypervisors=top.tables("hypervisor", _hypervisor),
-        snmp=snmp[0],
-        communities=snmp[1],
+        hypervisors=hypervisors,
         cim=top.table("cim", _cim, None),
         accounts=top.tables("account", _account),
         state=top.table("state", _state, StateSettings()),
         inventory=top.table("inventory", _inventory, Inventory()),
+        **(snmp or {}),
     )
     top.done()
     if not config.hypervisors:
         raise ConfigError("hypervisor: at least one [[hypervisor]] with name and uri is needed")
-    if not (with_snmp or with_cim):
+    if config.snmp is None and config.cim is None:
         raise ConfigError("nothing is served: add [snmp] or [cim]")
-    _unique("hypervisor", "name", (h.name for h in config.hypervisors))
-    _unique("account", "name", (a.name for a in config.accounts))
-    _check_addresses("snmp.listen", config.snmp.listen if config.snmp else ())
-    _check_addresses("cim.listen", (*config.cim.http, *config.cim.https) if config.cim else ())
-    _check_communities(config)
+    _check(config)
     return config
 
 
-class _Table:
-    """A TOML table at its path, from which every key is taken once."""
+RELOADED = frozenset(
+    f"snmp.{name}"
+    for name in (
+        "contact", "name", "location", "answer_limit", "certificate", "key", "client_ca", "operations_per_user",
+        "authentication_traps",
+    )
+)  # fmt: skip
+"""Single settings that a running agent can change, beside the entries of _ENTRIES."""
 
-    def __init__(self, path: str, given: Mapping[str, Any]) -> None:
+_ENTRIES = ("communities", "users", "certificates", "views", "targets", "accounts")
+_SECTIONS = ("snmp", "cim", "state", "inventory")
+
+
+def needs_restart(old: Config, new: Config) -> list[str]:
+    """The paths of settings that differ and hold only after a restart."""
+    out = ["hypervisor"] if old.hypervisors != new.hypervisors else []
+    for section in _SECTIONS:
+        before, after = getattr(old, section), getattr(new, section)
+        if before is None or after is None:
+            out += [section] if before is not after else []
+            continue
+        differing = [f.name for f in fields(before) if getattr(before, f.name) != getattr(after, f.name)]
+        out += [f"{section}.{'listen' if name in ('http', 'https') else name}" for name in differing]
+    return [path for path in dict.fromkeys(out) if path not in RELOADED]
+
+
+def reloaded(old: Config, new: Config) -> Config:
+    """What an agent that runs with `old` goes on with when it is given `new`: the rest stays until a restart.
+
+    ConfigError if what is new does not fit what stays, such as a community of a hypervisor that was added too.
+    """
+    if old.snmp is None:
+        kept = replace(old, accounts=new.accounts)
+    else:
+        single = {path.split(".")[1]: path for path in RELOADED}
+        changed = {name: getattr(new.snmp, name) for name in single} if new.snmp is not None else {}
+        entries = {name: getattr(new, name) for name in _ENTRIES}
+        kept = replace(old, snmp=replace(old.snmp, **changed), **entries)
+    try:
+        _check(kept)
+    except ConfigError as error:
+        raise ConfigError(f"does not fit what stays until a restart: {error}") from error
+    return kept
+
+
+class _Table:
+    """A TOML table at its path. Each of its keys is read once, and none is left over."""
+
+    def __init__(self, path: str, given: Mapping[str, Any], base: Path) -> None:
         self.path = path
         self.given = given
+        self._base = base
         self._known: list[str] = []
 
     def at(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
 
-    def take(self, key: str, read: Callable[[str, Any], T], default: T | None = None) -> T:
-        """The value of a key, read from its path and value; without a default the key is required."""
-        self._known.append(key)
-        if key in self.given:
-            return read(self.at(key), self.given[key])
-        if default is None:
-            raise ConfigError(f"{self.at(key)}: is missing")
-        return default
+    def made(self, kind: type[T], **readers: Reader) -> T:
+        """A dataclass of the values of these keys, its own defaults for those that are absent. ConfigError if one without
+        a default is."""
+        values = self.values(**readers)
+        for one in fields(kind):  # type: ignore[arg-type]
+            if one.name not in values and one.default is MISSING and one.default_factory is MISSING:
+                instead = f"; give {one.name} or {one.name}_file" if readers[one.name] is _secret else ""
+                raise ConfigError(f"{self.at(one.name)}: is missing{instead}")
+        return kind(**values)
 
-    def optional(self, key: str, read: Callable[[str, Any], T]) -> T | None:
-        """The value of a key that may be absent."""
-        self._known.append(key)
-        return read(self.at(key), self.given[key]) if key in self.given else None
+    def values(self, **readers: Reader) -> dict[str, Any]:
+        """The values of those of these keys that are there, or, for a secret, in the file that KEY_file names. Whatever is
+        in the table has to be among them or was read as a table before."""
+        for key, read in readers.items():
+            self._known += [key, f"{key}_file"] if read is _secret else [key]
+        self.done()
+        found: dict[str, Any] = {}
+        for key, read in readers.items():
+            if key in self.given:
+                found[key] = read(self.at(key), self.given[key])
+            file = f"{key}_file"
+            if read is _secret and file in self.given:
+                if key in self.given:
+                    raise ConfigError(f"{self.at(key)}: stands here and in {file}; leave one out")
+                found[key] = _secret_in(self.at(file), self.file(self.at(file), self.given[file]))
+        return found
+
+    def file(self, path: str, value: Any) -> str:
+        """Reads the path of a file or folder."""
+        return str(self._base / _text(path, value))
 
     def table(self, key: str, read: "Callable[[_Table], T]", default: T) -> T:
         """A table inside this one, or the default."""
         self._known.append(key)
-        if key not in self.given:
-            return default
-        return self._whole(self.at(key), self.given[key], read)
+        return self._inner(self.at(key), self.given[key], read) if key in self.given else default
 
     def tables(self, key: str, read: "Callable[[_Table], T]") -> tuple[T, ...]:
         """An array of tables inside this one; absent means none."""
@@ -217,31 +430,22 @@ class _Table:
         entries = self.given.get(key, [])
         if not isinstance(entries, list):
             raise ConfigError(f"{self.at(key)}: must be an array of tables, [[{self.at(key)}]]")
-        return tuple(self._whole(f"{self.at(key)}[{i}]", entry, read) for i, entry in enumerate(entries))
+        return tuple(self._inner(f"{self.at(key)}[{i}]", entry, read) for i, entry in enumerate(entries))
 
-    @staticmethod
-    def _whole(path: str, entry: Any, read: "Callable[[_Table], T]") -> T:
+    def _inner(self, path: str, entry: Any, read: "Callable[[_Table], T]") -> T:
         if not isinstance(entry, dict):
             raise ConfigError(f"{path}: must be a table, not {_kind(entry)}")
-        inner = _Table(path, entry)
-        try:
-            result = read(inner)
-        except ConfigError:
-            inner.done(strict=False)
-            raise
-        inner.done()
-        return result
+        return read(_Table(path, entry, self._base))
 
-    def done(self, *, strict: bool = True) -> None:
-        """ConfigError if a key was not taken. After another error (not strict) only if it looks like a misspelt one."""
-        for key in self.given:
-            if key in self._known:
-                continue
+    def done(self) -> None:
+        """ConfigError if there is a key that nothing knows; of several, if one looks misspelt, it is that one."""
+        unknown = [key for key in self.given if key not in self._known]
+        for key in unknown:
             near = difflib.get_close_matches(key, self._known, n=1)
             if near:
-                raise ConfigError(f"{self.at(key)}: unknown key; did you mean {near[0]}?") from None
-            if strict:
-                raise ConfigError(f"{self.at(key)}: unknown key; known here: {', '.join(self._known)}")
+                raise ConfigError(f"{self.at(key)}: unknown key; did you mean {near[0]}?")
+        if unknown:
+            raise ConfigError(f"{self.at(unknown[0])}: unknown key; known here: {', '.join(self._known)}")
 
 
 _KINDS = {bool: "a boolean", int: "an integer", float: "a number", str: "a text", list: "an array", dict: "a table"}
@@ -265,6 +469,110 @@ def _secret(path: str, value: Any) -> Secret:
     return Secret(_text(path, value))
 
 
+def _hash(path: str, value: Any) -> Secret:
+    """The argon2 hash of a password. It is no `_secret`: that may come from a file, and this is not worth one."""
+    text = _text(path, value)
+    try:
+        argon2.extract_parameters(text)
+    except argon2.exceptions.InvalidHashError:
+        raise ConfigError(f"{path}: is not an argon2 hash; `virtmap hash-password` makes one") from None
+    return Secret(text)
+
+
+def _secret_in(path: str, file: str) -> Secret:
+    """The secret that is the whole text of a file, but for the end of its last line. No error tells what is in it."""
+    where = f"{path}: {file}"
+    try:
+        # a FIFO must not keep us waiting for somebody to write
+        opened = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            mode = os.fstat(opened).st_mode
+            if not stat.S_ISREG(mode):
+                raise ConfigError(f"{where}: is not a file")
+            if mode & (stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH):
+                raise ConfigError(
+                    f"{where}: holds a secret, and others may read or change it (mode {stat.S_IMODE(mode):04o}); "
+                    "chmod 600 keeps them out"
+                )
+            content = os.read(opened, SECRET_FILE_OCTETS + 1)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        raise ConfigError(f"{where}: {error.strerror}") from error
+    if len(content) > SECRET_FILE_OCTETS:
+        raise ConfigError(f"{where}: is longer than {SECRET_FILE_OCTETS} octets")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: is not UTF-8 text") from None
+    return _secret(where, text.removesuffix("\n"))
+
+
+def _flag(path: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{path}: must be true or false, not {_kind(value)}")
+    return value
+
+
+def _one_of(names: Iterable[str]) -> Callable[[str, Any], str]:
+    def one(path: str, value: Any) -> str:
+        if _text(path, value) not in names:
+            raise ConfigError(f"{path}: {value!r} is none of {', '.join(names)}")
+        return str(value)
+
+    return one
+
+
+def _name(path: str, value: Any) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", _text(path, value)):
+        raise ConfigError(f"{path}: {value!r} is not 1 to 32 letters, digits, dots, hyphens and underscores")
+    return str(value)
+
+
+def _display(path: str, value: Any) -> str:
+    """A text of SNMPv2-MIB; an empty one is one."""
+    text = value if value == "" else _text(path, value)
+    if not text.isascii() or len(text) > 255:
+        raise ConfigError(f"{path}: must be at most 255 characters, all ASCII (DisplayString of RFC 2579)")
+    return str(text)
+
+
+def _oid(path: str, value: Any) -> Oid:
+    """An object identifier in digits and dots."""
+    if not re.fullmatch(r"\.?[0-9]{1,10}(\.[0-9]{1,10})*", _text(path, value)):
+        raise ConfigError(f"{path}: {value!r} is not an object identifier in digits, such as 1.3.6.1.2.1")
+    arcs = tuple(map(int, value.removeprefix(".").split(".")))
+    if len(arcs) > 128 or max(arcs) > 0xFFFF_FFFF or arcs[0] > 2 or (arcs[0] < 2 and max(arcs[1:2], default=0) > 39):
+        raise ConfigError(f"{path}: {value!r} is beyond what an object identifier can be")
+    return arcs
+
+
+def _engine_id(path: str, value: Any) -> bytes:
+    """5 to 32 octets in hexadecimal digits, neither all zeros nor all ones (SnmpEngineID, RFC 3411, section 5)."""
+    if not re.fullmatch(r"(0x)?([0-9a-fA-F]{2}){5,32}", _text(path, value)):
+        raise ConfigError(f"{path}: {value!r} is not 5 to 32 octets in hexadecimal digits")
+    octets = bytes.fromhex(value.removeprefix("0x"))
+    if set(octets) in ({0}, {0xFF}):
+        raise ConfigError(f"{path}: must not be all zeros or all ones")
+    return octets
+
+
+def _fingerprint(path: str, value: Any) -> str:
+    digits = _text(path, value).replace(":", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ConfigError(
+            f"{path}: is not the 64 hexadecimal digits of a SHA-256 fingerprint, which "
+            "`openssl x509 -noout -fingerprint -sha256 -in FILE` prints"
+        )
+    return digits
+
+
+def _user_name(path: str, value: Any) -> str:
+    if len(_text(path, value).encode()) > USER_OCTETS:
+        raise ConfigError(f"{path}: {value!r} is longer than {USER_OCTETS} octets")
+    return str(value)
+
+
 def _role(path: str, value: Any) -> Access:
     roles = {a.name.lower(): a for a in Access}
     if _text(path, value) not in roles:
@@ -272,11 +580,11 @@ def _role(path: str, value: Any) -> Access:
     return roles[value]
 
 
-def _list(read: Callable[[str, Any], T]) -> Callable[[str, Any], tuple[T, ...]]:
+def _list(read: Callable[[str, Any], T], *, empty: bool = False) -> Callable[[str, Any], tuple[T, ...]]:
     def several(path: str, value: Any) -> tuple[T, ...]:
         if not isinstance(value, list):
             raise ConfigError(f"{path}: must be an array of texts, not {_kind(value)}")
-        if not value:
+        if not value and not empty:
             raise ConfigError(f"{path}: must not be empty")
         return tuple(read(f"{path}[{i}]", entry) for i, entry in enumerate(value))
 
@@ -292,6 +600,14 @@ def _seconds(low: float, high: float) -> Callable[[str, Any], float]:
         return float(value)
 
     return seconds
+
+
+def _rate(path: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{path}: must be a number of requests a second, not {_kind(value)}")
+    if not 0 < value <= 10**6:
+        raise ConfigError(f"{path}: {value} is not above 0 and at most 1000000 requests a second")
+    return float(value)
 
 
 def _whole(low: int, high: int) -> Callable[[str, Any], int]:
@@ -322,6 +638,37 @@ def _endpoint(path: str, value: Any) -> Endpoint:
     return Endpoint(host=str(address), port=port)
 
 
+def _snmp_endpoint(path: str, value: Any) -> SnmpEndpoint:
+    """`address:port` for UDP, or with `udp:`, `tcp:` or `tls:` before it."""
+    scheme, rest = "udp", _text(path, value)
+    if split := re.fullmatch(r"([a-z]+[0-9]?):(.*:.*)", rest):
+        scheme, rest = split[1], split[2]
+    if scheme not in list(Transport):
+        raise ConfigError(f"{path}: {value!r}: {scheme!r} is none of {', '.join(Transport)}")
+    where = _endpoint(path, rest)
+    return SnmpEndpoint(host=where.host, port=where.port, transport=Transport(scheme))
+
+
+def _master(path: str, value: Any) -> UnixSocket | SnmpEndpoint:
+    """`unix:/path` or `tcp:address:port`."""
+    scheme, _, rest = _text(path, value).partition(":")
+    if scheme == "unix" and rest.startswith("/"):
+        return UnixSocket(path=rest)
+    if scheme != "tcp":
+        raise ConfigError(f"{path}: {value!r} is not unix:/PATH or tcp:ADDRESS:PORT")
+    return _snmp_endpoint(path, value)
+
+
+def _address(path: str, value: Any) -> SnmpEndpoint:
+    """Where notifications go."""
+    address = _snmp_endpoint(path, value)
+    if address.transport is not Transport.UDP:
+        raise ConfigError(f"{path}: {value!r}: notifications are sent over udp only")
+    if not address.port or ipaddress.ip_address(address.host).is_unspecified:
+        raise ConfigError(f"{path}: {value!r} is nowhere to send to")
+    return address
+
+
 def _url(path: str, value: Any) -> tuple[str, Endpoint]:
     """`http://address:port` or `https://address:port`, as scheme and endpoint."""
     parts = urlsplit(_text(path, value))
@@ -338,31 +685,175 @@ def _network(path: str, value: Any) -> Network:
 
 
 def _hypervisor(table: _Table) -> Hypervisor:
-    name = table.take("name", _text)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", name):
-        raise ConfigError(f"{table.at('name')}: {name!r} is not 1 to 32 letters, digits, dots, hyphens and underscores")
-    return Hypervisor(name=name, uri=table.take("uri", _text))
+    return table.made(Hypervisor, name=_name, uri=_text)
 
 
-def _snmp(table: _Table) -> tuple[Snmp | None, tuple[Community, ...]]:
-    settings = Snmp(listen=table.take("listen", _list(_endpoint), Snmp().listen))
-    return settings, table.tables("community", _community)
+def _snmp(table: _Table) -> dict[str, Any]:
+    """What [snmp] brings to a Config."""
+    out: dict[str, Any] = {
+        "communities": table.tables("community", _community),
+        "users": table.tables("user", _user),
+        "certificates": table.tables("client_certificate", _certificate),
+        "views": table.tables("view", _view),
+        "targets": table.tables("target", _target),
+    }
+    behind = "agentx" in table.given
+    snmp = table.made(
+        Snmp,
+        listen=_list(_snmp_endpoint, empty=behind),
+        engine_id=_engine_id,
+        contact=_display,
+        name=_display,
+        location=_display,
+        answer_limit=_whole(484, 65_507),
+        agentx=_master,
+        agentx_role=_role,
+        certificate=table.file,
+        key=table.file,
+        client_ca=table.file,
+        operations_per_user=_whole(1, 10_000),
+        authentication_traps=_flag,
+        vm_notifications=_flag,
+        vm_bulk_notifications=_flag,
+    )
+    if behind and "listen" not in table.given:
+        snmp = replace(snmp, listen=())
+    _check_master(table, snmp)
+    return {"snmp": snmp, **out}
+
+
+def _check_master(table: _Table, snmp: Snmp) -> None:
+    """AgentX knows neither passwords nor encryption: who answers at the address is the master."""
+    abroad = isinstance(snmp.agentx, Endpoint) and not snmp.agentx.loopback
+    if abroad and snmp.agentx_role > Access.OBSERVE:
+        raise ConfigError(
+            f"{table.at('agentx_role')}: AgentX travels in clear, so {snmp.agentx_role.name.lower()} is for a master on "
+            f"this host only, and {snmp.agentx} is not; let it observe, or use unix:/PATH"
+        )
 
 
 def _community(table: _Table) -> Community:
-    community = Community(
-        name=table.take("name", _secret),
-        role=table.take("role", _role, Community.role),
-        sources=table.take("sources", _list(_network), LOOPBACK),
-        hypervisor=table.optional("hypervisor", _text),
+    community = table.made(
+        Community,
+        name=_secret,
+        role=_role,
+        sources=_list(_network),
+        hypervisor=_text,
+        view=_text,
+        rate=_rate,
+        versions=_list(_one_of(VERSIONS)),
     )
     abroad = next((s for s in community.sources if not _is_loopback(s)), None)
     if community.role > Access.OBSERVE and abroad is not None:
         raise ConfigError(
             f"{table.at('role')}: a community travels in clear, so {community.role.name.lower()} is for loopback "
-            f"sources only, and {abroad} is not one; let it observe, or restrict its sources to 127.0.0.0/8 and ::1"
+            f"sources only, and {abroad} is not one; let it observe, restrict its sources to 127.0.0.0/8 and ::1, or make "
+            "it a [[snmp.user]]"
         )
     return community
+
+
+def _user(table: _Table) -> SnmpUser:
+    user = table.made(
+        SnmpUser,
+        name=_user_name,
+        role=_role,
+        auth=_one_of(AUTH_PROTOCOLS),
+        auth_passphrase=_secret,
+        priv=_one_of(PRIV_PROTOCOLS),
+        priv_passphrase=_secret,
+        level=_one_of(LEVELS),
+        view=_text,
+        hypervisors=_list(_text),
+        sources=_list(_network),
+        rate=_rate,
+    )
+    _check_protection(table, user)
+    if user.level == LEVELS[0] and "sources" not in table.given:
+        return replace(user, sources=LOOPBACK)  # whom nobody authenticates is no safer than a community
+    return user
+
+
+def _check_protection(table: _Table, user: SnmpUser) -> None:
+    """A user has what its level needs; who may change something needs all of it, from wherever it asks."""
+    if user.role > Access.OBSERVE and user.level != AUTH_PRIV:
+        raise ConfigError(
+            f"{table.at('level')}: who may {user.role.name.lower()} must be authenticated and encrypted, and {user.level} is "
+            f"less; leave it at {AUTH_PRIV}, or let the user observe"
+        )
+    for protocol in ("auth", "priv"):
+        passphrase = f"{protocol}_passphrase"
+        if getattr(user, protocol) is not None and getattr(user, passphrase) is None:
+            raise ConfigError(f"{table.at(passphrase)}: is missing; {protocol} needs {passphrase} or {passphrase}_file")
+        if getattr(user, protocol) is None and getattr(user, passphrase) is not None:
+            raise ConfigError(f"{table.at(protocol)}: is missing; say for which protocol {passphrase} is")
+        _check_length(table.at(passphrase), getattr(user, passphrase))
+    if user.priv is not None and user.auth is None:
+        raise ConfigError(f"{table.at('auth')}: is missing; there is no encryption without authentication")
+    if LEVELS.index(user.strongest) < LEVELS.index(user.level):
+        missing = "auth" if user.auth is None else "priv"
+        raise ConfigError(
+            f"{table.at(missing)}: is missing; level {user.level} needs {missing} and {missing}_passphrase; "
+            f'level = "{user.strongest}" would do without'
+        )
+
+
+def _check_length(path: str, passphrase: Secret | None) -> None:
+    if passphrase is not None and len(passphrase.reveal().encode()) < PASSPHRASE_OCTETS:
+        raise ConfigError(f"{path}: must have at least {PASSPHRASE_OCTETS} octets (RFC 3414, section 11.2)")
+
+
+def _certificate(table: _Table) -> SnmpCertificate:
+    return table.made(
+        SnmpCertificate,
+        fingerprint=_fingerprint,
+        user=_user_name,
+        role=_role,
+        view=_text,
+        hypervisors=_list(_text),
+        sources=_list(_network),
+        rate=_rate,
+    )
+
+
+def _view(table: _Table) -> SnmpView:
+    view = table.made(SnmpView, name=_name, include=_list(_oid), exclude=_list(_oid))
+    if view.name == DEFAULT_VIEW:
+        raise ConfigError(f"{table.at('name')}: {DEFAULT_VIEW!r} is there already; give it another name")
+    _check_subtrees(table, view.include, view.exclude)
+    return view
+
+
+def _target(table: _Table) -> SnmpTarget:
+    target = table.made(
+        SnmpTarget,
+        name=_name,
+        address=_address,
+        version=_one_of((*VERSIONS, "3")),
+        community=_secret,
+        user=_user_name,
+        inform=_flag,
+        timeout=_seconds(0.1, 60),
+        retries=_whole(0, 100),
+        include=_list(_oid),
+        exclude=_list(_oid),
+        hypervisors=_list(_text),
+    )
+    needed, senseless = ("user", "community") if target.version == "3" else ("community", "user")
+    if getattr(target, needed) is None:
+        raise ConfigError(f"{table.at(needed)}: is missing; version {target.version} needs it")
+    if getattr(target, senseless) is not None:
+        raise ConfigError(f"{table.at(senseless)}: has no place in version {target.version}; it needs {needed} alone")
+    if target.inform and target.version == "1":
+        raise ConfigError(f"{table.at('inform')}: version 1 has no informs; use version 2c or 3")
+    _check_subtrees(table, target.include, target.exclude)
+    return target
+
+
+def _check_subtrees(table: _Table, include: tuple[Oid, ...], exclude: tuple[Oid, ...]) -> None:
+    for i, oid in enumerate(exclude):
+        if oid in include:
+            raise ConfigError(f"{table.at('exclude')}[{i}]: {'.'.join(map(str, oid))} stands in include too")
 
 
 def _is_loopback(network: Network) -> bool:
@@ -370,13 +861,12 @@ def _is_loopback(network: Network) -> bool:
 
 
 def _cim(table: _Table) -> Cim:
-    default = tuple(("https", e) for e in Cim().https)
-    listen = table.take("listen", _list(_url), default)
+    values = table.values(listen=_list(_url), certificate=table.file, key=table.file)
+    listen = values.pop("listen", [("https", e) for e in Cim().https])
     cim = Cim(
         http=tuple(e for scheme, e in listen if scheme == "http"),
         https=tuple(e for scheme, e in listen if scheme == "https"),
-        certificate=table.optional("certificate", _text),
-        key=table.optional("key", _text),
+        **values,
     )
     for endpoint in cim.http:
         if not endpoint.loopback:
@@ -388,33 +878,25 @@ def _cim(table: _Table) -> Cim:
 
 
 def _account(table: _Table) -> Account:
-    account = Account(
-        name=table.take("name", _text),
-        role=table.take("role", _role, Account.role),
-        password_hash=table.take("password_hash", _secret),
-    )
+    account = table.made(Account, name=_text, role=_role, password_hash=_hash)
     if ":" in account.name:
         raise ConfigError(f"{table.at('name')}: must not hold a colon (RFC 7617, section 2)")
-    try:
-        argon2.extract_parameters(account.password_hash.reveal())
-    except argon2.exceptions.InvalidHashError:
-        raise ConfigError(
-            f"{table.at('password_hash')}: is not an argon2 hash; `virtmap hash-password` makes one"
-        ) from None
     return account
 
 
 def _state(table: _Table) -> StateSettings:
-    return StateSettings(directory=table.take("directory", _text, StateSettings.directory))
+    in_memory = table.given.get("directory") == MEMORY
+    return table.made(StateSettings, directory=_text if in_memory else table.file)
 
 
 def _inventory(table: _Table) -> Inventory:
-    return Inventory(
-        interval=table.take("interval", _seconds(0.1, 86_400), Inventory.interval),
-        idle_after=table.take("idle_after", _seconds(1, 10**9), Inventory.idle_after),
-        call_limit=table.take("call_limit", _seconds(0.1, 3_600), Inventory.call_limit),
-        forget_after=table.take("forget_after", _seconds(1, 10**9), Inventory.forget_after),
-        workers=table.take("workers", _whole(1, 256), Inventory.workers),
+    return table.made(
+        Inventory,
+        interval=_seconds(0.1, 86_400),
+        idle_after=_seconds(1, 10**9),
+        call_limit=_seconds(0.1, 3_600),
+        forget_after=_seconds(1, 10**9),
+        workers=_whole(1, 256),
     )
 
 
@@ -426,23 +908,120 @@ def _unique(path: str, key: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
+def _check(config: Config) -> None:
+    """What one entry says of another is so. ConfigError names the path."""
+    _unique("hypervisor", "name", (h.name for h in config.hypervisors))
+    _unique("account", "name", (a.name for a in config.accounts))
+    _unique("snmp.user", "name", (u.name for u in config.users))
+    _unique("snmp.view", "name", (v.name for v in config.views))
+    _unique("snmp.target", "name", (t.name for t in config.targets))
+    _unique("snmp.client_certificate", "fingerprint", (c.fingerprint for c in config.certificates))
+    _check_addresses("snmp.listen", config.snmp.listen if config.snmp else ())
+    _check_addresses("cim.listen", (*config.cim.http, *config.cim.https) if config.cim else ())
+    _check_communities(config)
+    _check_tls(config)
+    _check_certificates(config)
+    _check_targets(config)
+    _check_references(config)
+
+
 def _check_addresses(path: str, endpoints: Iterable[Endpoint]) -> None:
-    """No address is listened on twice; port 0 is another one each time."""
-    seen: set[Endpoint] = set()
+    """No address is listened on twice, in UDP or in TCP; port 0 is another one each time."""
+    seen: dict[tuple[bool, str, int], Endpoint] = {}
     for endpoint in endpoints:
-        if endpoint in seen:
-            raise ConfigError(f"{path}: {endpoint} stands twice")
+        datagrams = isinstance(endpoint, SnmpEndpoint) and endpoint.transport is Transport.UDP
+        earlier = seen.get((datagrams, endpoint.host, endpoint.port))
+        if earlier is not None:
+            raise ConfigError(
+                f"{path}: {endpoint} stands twice"
+                if earlier == endpoint
+                else f"{path}: {earlier} and {endpoint} are the same address"
+            )
         if endpoint.port:
-            seen.add(endpoint)
+            seen[datagrams, endpoint.host, endpoint.port] = endpoint
 
 
 def _check_communities(config: Config) -> None:
-    """A community is bound to a hypervisor that exists, and none stands twice."""
-    names = [h.name for h in config.hypervisors]
+    """None stands twice."""
     for i, community in enumerate(config.communities):
-        path = f"snmp.community[{i}]"
-        if community.hypervisor is not None and community.hypervisor not in names:
-            raise ConfigError(f"{path}.hypervisor: {community.hypervisor!r} is none of {', '.join(names)}")
         for j, earlier in enumerate(config.communities[:i]):
             if community.name == earlier.name:
-                raise ConfigError(f"{path}.name: is that of snmp.community[{j}] too; give it all sources in one place")
+                raise ConfigError(
+                    f"snmp.community[{i}].name: is that of snmp.community[{j}] too; give it all sources in one place"
+                )
+
+
+def _check_tls(config: Config) -> None:
+    """Where TLS is spoken there are the files for it."""
+    snmp = config.snmp
+    if snmp is None or not any(e.transport is Transport.TLS for e in snmp.listen):
+        return
+    for needed in ("certificate", "key", "client_ca"):
+        if getattr(snmp, needed) is None:
+            raise ConfigError(
+                f"snmp.{needed}: is missing; tls needs the PEM files of a certificate, its key, and the authorities that "
+                "sign clients"
+            )
+
+
+def _check_certificates(config: Config) -> None:
+    """They are of use, and a name is one principal, who can do the same whichever certificate it has."""
+    listen = config.snmp.listen if config.snmp else ()
+    if config.certificates and not any(e.transport is Transport.TLS for e in listen):
+        raise ConfigError(
+            "snmp.client_certificate[0]: nobody can show a certificate; add a tls: address to snmp.listen"
+        )
+    users = {u.name: i for i, u in enumerate(config.users)}
+    first: dict[str, tuple[int, SnmpCertificate]] = {}
+    for i, certificate in enumerate(config.certificates):
+        path = f"snmp.client_certificate[{i}]"
+        if certificate.user in users:
+            raise ConfigError(
+                f"{path}.user: is the name of snmp.user[{users[certificate.user]}] too; give one of them another name, so "
+                "that the log tells who it was"
+            )
+        j, other = first.setdefault(certificate.user, (i, certificate))
+        for key in ("role", "view", "hypervisors", "sources", "rate"):
+            if getattr(certificate, key) != getattr(other, key):
+                raise ConfigError(
+                    f"{path}.{key}: is not that of snmp.client_certificate[{j}], which is the same user's"
+                )
+
+
+def _check_targets(config: Config) -> None:
+    """A user to send as is there, and may see the hypervisors that the target is told of."""
+    users = {u.name: u for u in config.users}
+    for i, target in enumerate(config.targets):
+        path = f"snmp.target[{i}]"
+        if target.user is None:
+            continue
+        if target.user not in users:
+            raise ConfigError(f"{path}.user: {target.user!r} is no user; add it as [[snmp.user]]")
+        hidden = set(target.hypervisors) - set(users[target.user].hypervisors or target.hypervisors)
+        if hidden:
+            raise ConfigError(f"{path}.hypervisors: {target.user} may not see {', '.join(sorted(hidden))}")
+
+
+def _check_references(config: Config) -> None:
+    """Hypervisors and views that are named exist."""
+    hypervisors = [h.name for h in config.hypervisors]
+    views = [DEFAULT_VIEW, *(v.name for v in config.views)]
+    for i, community in enumerate(config.communities):
+        path = f"snmp.community[{i}]"
+        if community.hypervisor is not None:
+            _known(f"{path}.hypervisor", [community.hypervisor], hypervisors)
+        _known(f"{path}.view", [community.view], views)
+    for i, user in enumerate(config.users):
+        _known(f"snmp.user[{i}].hypervisors", user.hypervisors, hypervisors)
+        _known(f"snmp.user[{i}].view", [user.view], views)
+    for i, certificate in enumerate(config.certificates):
+        _known(f"snmp.client_certificate[{i}].hypervisors", certificate.hypervisors, hypervisors)
+        _known(f"snmp.client_certificate[{i}].view", [certificate.view], views)
+    for i, target in enumerate(config.targets):
+        _known(f"snmp.target[{i}].hypervisors", target.hypervisors, hypervisors)
+
+
+def _known(path: str, named: Iterable[str], names: Iterable[str]) -> None:
+    for name in named:
+        if name not in names:
+            raise ConfigError(f"{path}: {name!r} is none of {', '.join(names)}")

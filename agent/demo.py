@@ -19,7 +19,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.config import Account, Cim, Community, Config, Endpoint, Hypervisor, Snmp, StateSettings
+from agent.config import (
+    Account,
+    Cim,
+    Community,
+    Config,
+    Endpoint,
+    Hypervisor,
+    Snmp,
+    SnmpEndpoint,
+    SnmpUser,
+    StateSettings,
+)
 from agent.schema.declare import Access
 from agent.schema.types import Secret
 
@@ -27,13 +38,14 @@ HOST = "127.0.0.1"
 HYPERVISOR = "demo"
 OPERATOR = "operator"
 PUBLIC = "public"
+AUTH, PRIV = "SHA-256", "AES"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
     """Where an agent really listens, by protocol."""
 
-    snmp: tuple[Endpoint, ...] = ()
+    snmp: tuple[SnmpEndpoint, ...] = ()
     http: tuple[Endpoint, ...] = ()
     https: tuple[Endpoint, ...] = ()
 
@@ -50,10 +62,15 @@ def configuration(uri: str, *, snmp: int, http: int, https: int, directory: Path
     certificate, key = self_signed(directory)
     config = Config(
         hypervisors=(Hypervisor(name=HYPERVISOR, uri=uri),),
-        snmp=Snmp(listen=(Endpoint(host=HOST, port=snmp),)),
+        snmp=Snmp(listen=(SnmpEndpoint(host=HOST, port=snmp),)),
         communities=(
             Community(name=Secret(PUBLIC), role=Access.OBSERVE),
             Community(name=secret, role=Access.OPERATE),
+        ),
+        users=(
+            SnmpUser(
+                name=OPERATOR, role=Access.OPERATE, auth=AUTH, auth_passphrase=secret, priv=PRIV, priv_passphrase=secret
+            ),
         ),
         cim=Cim(
             http=(Endpoint(host=HOST, port=http),),
@@ -115,13 +132,16 @@ def trials(
     """What to type, each with what it does. Without an example there is no domain to act on."""
     snmp, http, https = addresses.snmp[0], addresses.http[0], addresses.https[0]
     mibs = str(resources.files("mibs"))
-    load = f"-v2c -M {shlex.quote(f'{mibs}:{mibs}/standard')} -m ALL"
+    load = f"-M {shlex.quote(f'{mibs}:{mibs}/standard')} -m ALL"
     word = secret.reveal()
-    yield "the domains, by SNMP", f"snmpbulkwalk {load} -c {PUBLIC} {snmp} virtmapDomainTable"
-    yield "how old each table is", f"snmptable {load} -c {PUBLIC} -Cb -Cw 100 {snmp} virtmapReadingTable"
+    public = f"-v2c -c {PUBLIC} {load}"
+    proven = f"-v3 -l authPriv -u {OPERATOR} -a {AUTH} -A {word} -x {PRIV} -X {word} {load}"
+    yield "the domains, by SNMP", f"snmpbulkwalk {public} {snmp} virtmapDomainTable"
+    yield "how old each table is", f"snmptable {public} -Cb -Cw 100 {snmp} virtmapReadingTable"
     if example is not None:
-        action = f"virtmapDomainAction.{example.index}"
-        yield "pause a domain, by SNMP", f"snmpset {load} -c {word} {snmp} {action} = suspend"
+        state, action = f"virtmapDomainState.{example.index}", f"virtmapDomainAction.{example.index}"
+        yield "what a domain does, authenticated and encrypted", f"snmpget {proven} {snmp} {state}"
+        yield "pause it, as only such a user may from afar", f"snmpset {proven} {snmp} {action} = suspend"
     plain = f"{pywbemcli} -s http://{http} -d root/virtmap"
     yield "the domains, by CIM", f"{plain} -o table instance enumerate Virtmap_Domain --pl ElementName,State,Memory"
     if example is not None:

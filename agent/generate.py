@@ -114,9 +114,8 @@ def manual(model: Model = MODEL) -> str:
         "happening": mib_text.happening,
     }
     environment.filters.update(filters)
-    projected = mib.project(model)
     return environment.get_template("reference.md.j2").render(
-        generated=GENERATED, root=mib.ROOT, modules=projected.modules
+        generated=GENERATED, root=mib.ROOT, modules=mib_text.modules(model), writable=mib.WRITABLE
     )
 
 

@@ -89,6 +89,7 @@ class Inventory:
         self._listeners: list[Callable[[Happened], None]] = []
         self._preparers: list[Callable[[Table], None]] = []
         self._publishers: list[Callable[[], None]] = []
+        self._read_listeners: list[Callable[[frozenset[Root] | None, float], None]] = []
         self._lingering: set[asyncio.Task[None]] = set()
         self._refreshed: asyncio.Condition = asyncio.Condition()
         empty = {row: Table(row, (), ()) for row in MODEL.rows}
@@ -118,6 +119,11 @@ class Inventory:
     def on_publish(self, published: Callable[[], None]) -> None:
         """Call `published`, in the loop's thread, right after each new snapshot."""
         self._publishers.append(published)
+
+    def on_read(self, read: Callable[[frozenset[Root] | None, float], None]) -> None:
+        """Call `read`, in the loop's thread, after each new snapshot for which something was read, with the roots that
+        were asked for (None: all) and the moment, by the monotonic clock, at which that began."""
+        self._read_listeners.append(read)
 
     def look_again(self, root: Root) -> None:
         """This root may have changed: read it soon."""
@@ -180,6 +186,8 @@ class Inventory:
             self._duration = time.monotonic() - began
             self._refreshed_at = datetime.now(UTC)
         await self._publish(reads, began, partial(self._gone, plan, only))
+        for read_now in self._read_listeners:
+            read_now(None if only is None else frozenset(only), began)
 
     def _gone(self, plan: Plan, only: Sequence[Root] | None) -> frozenset[Root]:
         """The roots that a plan does not name although it should, did they exist."""

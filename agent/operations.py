@@ -7,7 +7,7 @@ failed ones too. After it the inventory reads the object again, so that who asks
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,7 @@ from agent.inventory import Inventory
 from agent.layout import root_of
 from agent.model import Job
 from agent.model.job import JobState
-from agent.schema.declare import Index, Key, Operation
+from agent.schema.declare import Field, Index, Key, Operation
 from agent.schema.types import canonical, fits
 from agent.workers import NoAnswer, Workers
 
@@ -47,31 +47,53 @@ class Result:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Watch(Protocol):
+    """Is told how an operation fares that nobody waits for. In the loop's thread."""
+
+    def begun(self, job: int) -> None:
+        """It is being done now, as this job."""
+        ...
+
+    def ended(self, state: JobState, error: str, values: Mapping[str, Any]) -> None:
+        """It was refused, or has ended: how, what went wrong if anything did, and its out-values by name."""
+        ...
+
+
+def unfit(argument: Field, value: object) -> str | None:
+    """Why a value is not one of this argument's, or None."""
+    wrong = fits(argument.semantic, value)
+    if wrong is None and isinstance(value, int) and not isinstance(value, bool):
+        if argument.low is not None and value < argument.low:
+            return f"{value} is below {argument.low}"
+        if argument.high is not None and value > argument.high:
+            return f"{value} is above {argument.high}"
+    return wrong
+
+
 def malformed(operation: Operation) -> str | None:
     """Why an argument is not what its declaration says, or None."""
     for f in operation.arguments():
-        value = operation.values[f.position]
-        wrong = fits(f.semantic, value)
-        if wrong is None and isinstance(value, int) and not isinstance(value, bool):
-            if f.low is not None and value < f.low:
-                wrong = f"{value} is below {f.low}"
-            elif f.high is not None and value > f.high:
-                wrong = f"{value} is above {f.high}"
-        if wrong:
+        if wrong := unfit(f, operation.values[f.position]):
             return f"{type(operation).__name__}.{f.name}: {wrong}"
     return None
 
 
 class Operations:
-    """Performs operations on the hypervisors of these inventories. Lives in the event loop's thread."""
+    """Performs operations on the hypervisors of these inventories. Lives in the event loop's thread.
+
+    `limit` are the seconds that one may take which is no long job; `at_once` of all and `per_principal` of anybody's may
+    run at a time.
+    """
 
     def __init__(
-        self, inventories: Mapping[str, Inventory], trail: AuditTrail, *, limit: float = 30.0, at_once: int = 16
-    ) -> None:
+        self, inventories: Mapping[str, Inventory], trail: AuditTrail, *, limit: float = 30.0, at_once: int = 16,
+        per_principal: int = 8,
+    ) -> None:  # fmt: skip
         self._inventories = inventories
         self._trail = trail
         self._limit = limit
         self._at_once = at_once
+        self.per_principal = per_principal
         self._number = 0
         self._running: dict[str, dict[int, Job]] = {name: {} for name in inventories}
         self._workers = {name: Workers(at_once, f"virtmap-{name}-operation") for name in inventories}
@@ -100,10 +122,38 @@ class Operations:
         name = getattr(row, "name", None)
         return f"{kind} {name or '/'.join(map(str, key))}"
 
+    def crowded(self, principal: Principal) -> str | None:
+        """Why one more operation of this principal cannot be begun now, or None."""
+        jobs = [job for running in self._running.values() for job in running.values()]
+        if len(jobs) >= self._at_once:
+            return f"{len(jobs)} operations are running already"
+        own = sum(job.principal == principal.name for job in jobs)
+        if own >= self.per_principal:
+            return f"{own} operations of {principal.name} are running already"
+        return None
+
+    def launch(self, principal: Principal, hypervisor: str, operation: Operation, key: Key, watch: Watch) -> None:
+        """Do it, as a task of its own; `watch` is told how it fares."""
+        self._keep(asyncio.create_task(self._watched(principal, hypervisor, operation, key, watch)))
+
+    async def _watched(
+        self, principal: Principal, hypervisor: str, operation: Operation, key: Key, watch: Watch
+    ) -> None:
+        try:
+            result = await self.perform(principal, hypervisor, operation, key, begun=watch.begun)
+        except NoAnswer as error:
+            watch.ended(JobState.ABANDONED, str(error), {})
+        except VirtmapError as error:
+            watch.ended(JobState.FAILED, str(error), {})
+        else:
+            watch.ended(JobState.COMPLETED, "", result.values)
+
     async def perform(
-        self, principal: Principal, hypervisor: str, operation: Operation, key: Key, *, patience: float | None = None
-    ) -> Result:
-        """Do it. When it has not ended after `patience` seconds it goes on as a job, and the result says so.
+        self, principal: Principal, hypervisor: str, operation: Operation, key: Key, *, patience: float | None = None,
+        begun: Callable[[int], None] | None = None,
+    ) -> Result:  # fmt: skip
+        """Do it. When it has not ended after `patience` seconds it goes on as a job, and the result says so. `begun` is
+        told the number of the job as soon as there is one.
 
         Raises agent.errors: Denied by the policy, Invalid arguments, NotFound, and whatever the driver says.
         """
@@ -117,15 +167,16 @@ class Operations:
             known = inventory.snapshot.table(kind.on)
             if kind.on.index is not Index.SCALAR and known.find(key) is None:
                 raise NotFound(f"{target}: there is no such {kind.on.__name__.lower()}")
-            if (running := sum(map(len, self._running.values()))) >= self._at_once:
-                raise Busy(f"{target}: {running} operations are running already")
+            if why := self.crowded(principal):
+                raise Busy(f"{target}: {why}")
         except VirtmapError as error:
             await self._audit(principal, hypervisor, kind.__name__, target, f"refused: {error}")
             raise
         job = self._begin(principal, hypervisor, kind.__name__, target)
         task = asyncio.create_task(self._do(principal, inventory, operation, key, job, target))
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
+        self._keep(task)
+        if begun is not None:
+            begun(job)
         done, _ = await asyncio.wait([task], timeout=patience)
         if not done:
             return Result(job=job, ended=False)
@@ -147,6 +198,10 @@ class Operations:
             await asyncio.wait(self._tasks, timeout=limit)
         for workers in (*self._workers.values(), self._clerk):
             workers.close()
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

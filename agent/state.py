@@ -1,18 +1,20 @@
-"""What the agent remembers across restarts, in one SQLite file: index arcs, engine boots, the audit trail.
+"""What the agent remembers across restarts, in one SQLite file: index arcs, the SNMP engine's ID and boots, texts that
+managers have set, the audit trail.
 
 An index arc is a promise (RFC 7666 wants it, and graphs at the manager hang on it): a key keeps its arc for ever, and
 an arc is never given to another key. The highest arc ever given is kept apart from the arcs themselves, lest one is
 given twice when keys are once forgotten. Every commit is on the disk when the call returns, so that a power cut breaks no
 promise; allocate for many parents at once with `allocate_many`, which commits once.
 
-Everything here may be called from any thread. Arcs are cached in memory, a whole table of a hypervisor at a time.
+Everything here may be called from any thread, and whatever writes waits for the disk: call it at the start or in a
+worker thread, not in the loop's. Arcs are cached in memory, a whole table of a hypervisor at a time, and so are texts.
 """
 
 import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +25,6 @@ from agent.errors import ConfigError, Failed
 
 FILE = "state.sqlite"
 LOCK = "state.lock"
-VERSION = 1
 HIGHEST = 2**31 - 1
 """The largest arc: InterfaceIndex-like conventions hold 31 bits, and so do many managers."""
 
@@ -34,7 +35,7 @@ PRUNED_EVERY = 1_000
 
 Parent = tuple[int, ...]
 
-_SCHEMA = """
+_SCHEMA_1 = """
 create table arc (
     hypervisor text not null, tabl integer not null, parent text not null, key text not null, arc integer not null,
     primary key (hypervisor, tabl, parent, key)
@@ -50,6 +51,14 @@ create table audit (
     hypervisor text not null, target text not null, result text not null
 );
 """
+_SCHEMA_2 = """
+alter table engine add column id blob;
+create table setting (name text primary key, value text not null) without rowid;
+"""
+_STEPS = (_SCHEMA_1, _SCHEMA_2)
+"""What brings a file of the version that is the place of the step (0 is an empty file) to the next version."""
+
+VERSION = len(_STEPS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +95,13 @@ class State:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self._mutex = threading.Lock()
         self._tables: dict[tuple[str, int], dict[Parent, _Siblings]] = {}
+        self._texts: dict[str, str] = {}
         self._lock_file: int | None = None
         self._db: sqlite3.Connection | None = None
         try:
             path = ":memory:" if str(directory) == ":memory:" else self._prepare(Path(directory))
             self._db = self._open(path)
+            self._texts = dict(self._db.execute("select name, value from setting").fetchall())
         except OSError as error:
             self._release()
             raise ConfigError(f"state.directory: {directory}: {error.strerror or error}") from error
@@ -125,8 +136,9 @@ class State:
             (version,) = db.execute("pragma user_version").fetchone()
             if version > VERSION:
                 raise ConfigError(f"state.directory: {path} was written by a newer virtmap (version {version})")
-            if version == 0:
-                db.executescript(f"begin; {_SCHEMA} pragma user_version = {VERSION}; commit;")
+            if version < VERSION:
+                steps = "".join(_STEPS[version:])
+                db.executescript(f"begin immediate; {steps} pragma user_version = {VERSION}; commit;")
         except BaseException:
             db.close()
             raise
@@ -250,6 +262,31 @@ class State:
             db.execute("update engine set boots = min(boots + 1, ?)", (HIGHEST,))
             (boots,) = db.execute("select boots from engine").fetchone()
         return int(boots)
+
+    def engine_id(self, make: Callable[[], bytes]) -> bytes:
+        """The ID of the SNMP engine, which `make` is asked for once and which is kept for ever: the keys that managers hold
+        are good for this ID only (RFC 3414, section 2.6)."""
+        with self._mutex:
+            ((known,),) = self._read("select id from engine")
+            if known is not None:
+                return bytes(known)
+            made = make()
+            with self._writing() as db:
+                db.execute("update engine set id = ?", (made,))
+            return made
+
+    def text(self, name: str) -> str | None:
+        """A text that was set, from memory; None if it never was."""
+        return self._texts.get(name)
+
+    def set_text(self, name: str, value: str) -> None:
+        """Keep a text, on the disk when the call returns. Failed if it cannot be written; then the old one stays."""
+        with self._mutex:
+            with self._writing() as db:
+                db.execute(
+                    "insert into setting values (?, ?) on conflict do update set value = excluded.value", (name, value)
+                )
+            self._texts[name] = value
 
     def audit(
         self, *, principal: str, front_end: str, operation: str, hypervisor: str, target: str, result: str

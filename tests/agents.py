@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,9 +15,10 @@ from agent.inventory import Inventory, Pace
 from agent.model import Domain
 from agent.operations import Operations
 from agent.schema.declare import Access, Key
-from agent.snmp.engine import Community, Engine, Setting
-from agent.snmp.server import carry_out
-from agent.snmp.standards import snmpv2_mib
+from agent.snmp.engine import MAX_MESSAGE, Engine
+from agent.snmp.security import Community, Security
+from agent.snmp.setting import Setting, carry_out
+from agent.snmp.standards import Serve, snmp_framework_mib, snmp_mpd_mib, snmp_usm_mib, snmp_vacm_mib, snmpv2_mib
 from agent.state import State
 from drivers.fake import Fake
 from tests import wire
@@ -29,6 +30,7 @@ COMMUNITIES = (
     Community(name=b"public", label="observer", role=Access.OBSERVE, sources=LOOPBACK, hypervisor="default"),
     Community(name=b"secret", label="operator", role=Access.OPERATE, sources=LOOPBACK, hypervisor="default"),
 )
+ENGINE_ID = bytes.fromhex("80009055056161")
 QUIET = Pace(interval=3600.0, call_limit=5.0, first_retry=0.01, last_retry=0.02)
 """Nothing is read unless the test asks for it."""
 
@@ -122,22 +124,33 @@ class World:
 DOMAIN_ENTRY = wire.oid("1.3.6.1.4.1.36957.20.1.2.1")
 
 
+def standards() -> tuple[Serve, ...]:
+    """The modules that every agent serves of itself."""
+    return (
+        snmpv2_mib.SnmpV2Mib(), snmp_framework_mib.serve, snmp_mpd_mib.serve, snmp_usm_mib.serve, snmp_vacm_mib.SnmpVacmMib()
+    )  # fmt: skip
+
+
 @asynccontextmanager
 async def world(
     uri: str = "fake:///?domains=3", *, pace: Pace = QUIET, state: State | None = None, fake: Fake | None = None,
     communities: Sequence[Community] = COMMUNITIES, wait: bool = True, limit: float = 30.0, at_once: int = 16,
-    **engine: Any,
+    serves: Sequence[Serve] | None = None, security: Mapping[str, Any] | None = None, **engine: Any,
 ) -> AsyncIterator[World]:  # fmt: skip
-    """A running agent without sockets, read once unless `wait` is False; everything is stopped at the end."""
+    """A running agent without sockets, read once unless `wait` is False; everything is stopped at the end. `security` are
+    further arguments of Security, `engine` of Engine.
+    """
     driver = fake or Fake("default", uri)
     memory = state or State(":memory:")
     trail = Trail()
     inventory = Inventory(driver, memory, pace=pace)
     operations = Operations({"default": inventory}, trail, limit=limit, at_once=at_once)
     clock = [1000.0]
+    secured = Security(**{"communities": communities, "answer_limit": MAX_MESSAGE, **(security or {})})
     answering = Engine(
-        {"default": inventory}, operations, communities, standing=snmpv2_mib.columns, clock=lambda: clock[0], **engine
-    )
+        {"default": inventory}, operations, secured,
+        **{"engine_id": ENGINE_ID, "standards": standards() if serves is None else serves, "clock": lambda: clock[0], **engine},
+    )  # fmt: skip
     made = World(driver, memory, inventory, operations, trail, answering, clock)
     inventory.start()
     try:

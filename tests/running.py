@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,8 @@ class Agent:
 
     process: subprocess.Popen[bytes]
     output: str
+    complaints: Callable[[], str]
+    """What it has written to stderr by now."""
 
     def port(self, protocol: str) -> int:
         """The port of `SNMP on`, `http://` or `https://`."""
@@ -55,6 +57,11 @@ class Agent:
         return [lines[i + 1] for i, line in enumerate(lines) if line.startswith("# ")]
 
 
+def whole(file: int) -> str:
+    """What is in a file that a process writes; the offset, which it shares with us, stays where it is."""
+    return os.pread(file, os.fstat(file).st_size, 0).decode()
+
+
 @contextmanager
 def running(
     *arguments: str, command: Sequence[str] = VIRTMAP, cwd: Path | None = None, env: Mapping[str, str] | None = None
@@ -67,12 +74,10 @@ def running(
         try:
 
             def printed() -> str:
-                out.seek(0)
-                return out.read().decode()
+                return whole(out.fileno())
 
             def complained() -> str:
-                err.seek(0)
-                return err.read().decode()
+                return whole(err.fileno())
 
             def ready() -> str | None:
                 if process.poll() is not None:
@@ -80,7 +85,8 @@ def running(
                 text = printed()
                 return text if re.search(r"^ready.*\n", text, re.MULTILINE) else None
 
-            yield Agent(process=process, output=eventually(ready, within=STARTING, what="ready") or "")
+            output = eventually(ready, within=STARTING, what="ready") or ""
+            yield Agent(process=process, output=output, complaints=complained)
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             assert process.wait(STOPPING) == 0, complained()

@@ -107,7 +107,7 @@ def test_a_right_configuration_is_told_without_its_secrets(capsys: pytest.Captur
     file.write_text(RIGHT)
     assert main(["check-config", str(file)]) == 0
     told = capsys.readouterr().out
-    assert told == f"{file}: is right: hypervisors local; SNMP on 127.0.0.1:10161; 1 community, 0 accounts\n"
+    assert told == f"{file}: is right: hypervisors local; SNMP on 127.0.0.1:10161; 1 community, 0 users, 0 accounts\n"
 
 
 def test_a_misspelt_key_is_named_with_its_path(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -129,12 +129,26 @@ def test_certificates_that_are_not_there_are_found_before_serving(
     assert "CIM on https://127.0.0.1:5989" in capsys.readouterr().out
 
 
+def test_files_of_snmp_over_tls_are_read_before_serving(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "virtmap.toml"
+    files = 'certificate = "certificate.pem"\nkey = "key.pem"\nclient_ca = "certificate.pem"\n'
+    file.write_text(RIGHT.replace('listen = ["', f'{files}listen = ["tls:'))
+    assert "snmp.certificate: " in failing(capsys, 2, "check-config", str(file))
+    self_signed(tmp_path)
+    assert main(["check-config", str(file)]) == 0
+    told = capsys.readouterr()
+    assert "SNMP on tls:127.0.0.1:10161" in told.out
+    assert "snmp.client_certificate: there is none, so nobody can read over TLS" in told.err
+
+
 def test_what_nobody_can_read_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "virtmap.toml"
     file.write_text(RIGHT.partition("[[snmp.community]]")[0] + '[cim]\nlisten = ["http://127.0.0.1:5988"]\n')
     assert main(["check-config", str(file)]) == 0
     snmp, cim = capsys.readouterr().err.splitlines()
-    assert snmp == f"virtmap: {file}: snmp.community: there is none, so nobody can read by SNMP; add [[snmp.community]]"
+    assert snmp == (
+        f"virtmap: {file}: snmp.user: there is none, so nobody can read by SNMP; add [[snmp.user]] or [[snmp.community]]"
+    )
     assert cim == f"virtmap: {file}: account: there is none, so nobody can read by CIM; add [[account]]"
 
 
@@ -240,6 +254,7 @@ def test_the_commands_that_the_demo_prints_all_work(demo: Agent) -> None:
     expected = {
         "virtmapDomainTable": "VIRTMAP-DOMAIN-MIB::virtmapDomainName.1 = STRING: test",
         "virtmapReadingTable": "Domain",
+        "virtmapDomainState.1": "running(2)",
         "virtmapDomainAction.1": "suspend(6)",
         "enumerate Virtmap_Domain": "4 (paused)",
         "associators": "Virtmap_Vcpu.",
@@ -258,7 +273,10 @@ def test_the_commands_that_the_demo_prints_all_work(demo: Agent) -> None:
 
 
 def test_the_public_community_only_reads(demo: Agent) -> None:
-    read = shlex.split(demo.commands[2].replace(demo.secret, "public"))
+    (setting,) = (c for c in demo.commands if c.startswith("snmpset"))
+    credentials = re.compile(r"-v3 .* -X \w+")
+    assert credentials.search(setting)
+    read = shlex.split(credentials.sub("-v2c -c public", setting))
     done = subprocess.run(read, capture_output=True, text=True, timeout=30, check=False, env=environment())
     assert done.returncode != 0
     assert "noAccess" in done.stderr
@@ -354,6 +372,31 @@ def test_serve_ends_although_its_hypervisor_hangs(tmp_path: Path) -> None:
             connection, _ = deaf.accept()
             assert "virtmap" in snmpget(port, ".1.3.6.1.2.1.1.1.0")
         connection.close()
+
+
+def test_sighup_reloads_what_can_be_reloaded_and_tells_what_waits(tmp_path: Path) -> None:
+    file, port = serving(tmp_path, "fake:///?domains=1")
+    name = ".1.3.6.1.2.1.1.6.0"
+    before = file.read_text()
+
+    def reload(text: str, agent_: Agent) -> None:
+        file.write_text(text)
+        agent_.process.send_signal(signal.SIGHUP)
+
+    with running("serve", "--config", str(file)) as agent_:
+        assert "cellar" not in snmpget(port, name)
+        reload(before.replace("[[snmp.community]]", 'location = "cellar"\n[[snmp.community]]'), agent_)
+        eventually(lambda: "cellar" in snmpget(port, name), what="the new location")
+        reload("[snmp", agent_)
+        eventually(lambda: "not reloaded: " in agent_.complaints(), what="the line of the log")
+        assert "is not TOML" in agent_.complaints()
+        assert "cellar" in snmpget(port, name)
+        reload(
+            before.replace('name = "public"', 'name = "private"').replace("call_limit = 0.5", "call_limit = 1"), agent_
+        )
+        eventually(lambda: "Timeout" in snmpget(port, name), what="the end of the community")
+        assert "waits for a restart: inventory.call_limit" in agent_.complaints()
+        assert "private" not in agent_.complaints()
 
 
 def test_output_into_a_closed_pipe_is_no_error() -> None:

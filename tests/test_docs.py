@@ -1,15 +1,21 @@
 """The README tells the truth: its commands are run, its configuration is read, its lists are held against the files."""
 
 import re
+import socket
 import subprocess
 import sys
 import tomllib
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
-from agent.config import parse
-from tests.running import Agent, environment
+from agent import config as configuration
+from agent.config import load, parse
+from agent.demo import self_signed
+from agent.errors import ConfigError
+from tests.running import Agent, environment, free_port, running
+from tests.servers import eventually
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text("utf-8")
@@ -48,12 +54,116 @@ def test_every_command_prints_what_the_readme_shows(demo: Agent) -> None:
         assert re.fullmatch(wanted, done.stdout, re.DOTALL), f"{command}\n{done.stdout}"
 
 
-def test_the_configuration_of_the_readme_is_right() -> None:
+# --- the configuration
+
+
+def written(text: str, folder: Path) -> Path:
+    """The configuration of the README as a file, beside the files with secrets that it names."""
+    for name in re.findall(r'^\w+_file = "([^"]+)"', text, re.MULTILINE):
+        file = folder / name
+        file.touch(mode=0o600)
+        file.write_text(f"the passphrase in {name}\n")
+    file = folder / "virtmap.toml"
+    file.write_text(text)
+    return file
+
+
+def test_the_configuration_of_the_readme_is_right(tmp_path: Path) -> None:
     (text,) = blocks("toml")
-    config = parse(text)
+    config = load(written(text, tmp_path))
     assert config.snmp is not None
+    assert {e.transport for e in config.snmp.listen} == set(configuration.Transport)
+    assert config.snmp.agentx is not None
     assert config.cim is not None
     assert config.cim.https
+    for entries in (config.communities, config.users, config.certificates, config.views, config.targets):
+        assert entries
+
+
+def test_the_configuration_of_the_readme_serves_a_user_of_version_3(tmp_path: Path) -> None:
+    (text,) = blocks("toml")
+    port = free_port(socket.SOCK_DGRAM)
+    certificate, key = self_signed(tmp_path)
+    for there, here in (
+        ("qemu:///system", "fake:///"),
+        (
+            '["0.0.0.0:161", "[::]:161", "tcp:127.0.0.1:161", "tls:0.0.0.0:10161"]',
+            f'["127.0.0.1:{port}", "tls:127.0.0.1:0"]',
+        ),
+        ('["http://127.0.0.1:5988", "https://0.0.0.0:5989"]', '["https://127.0.0.1:0"]'),
+        ("/etc/virtmap/certificate.pem", str(certificate)),
+        ("/etc/virtmap/managers.pem", str(certificate)),
+        ("/etc/virtmap/key.pem", str(key)),
+        ("/var/agentx/master", f"{tmp_path}/agentx"),
+        ("/var/lib/virtmap", f"{tmp_path}/state"),
+        ("udp:192.0.2.1:162", f"udp:127.0.0.1:{free_port(socket.SOCK_DGRAM)}"),
+    ):
+        assert there in text, there
+        text = text.replace(there, here)
+    (command,) = re.findall(r"^    (snmpget -v3 .*)$", README, re.MULTILINE)
+    command = command.replace("192.0.2.7", f"127.0.0.1:{port}").replace(
+        "snmpget ", "snmpget -M mibs:mibs/standard -m ALL "
+    )
+    command = command.replace("mibs", str(TOP / "mibs"))
+    with running("serve", "--config", str(written(text, tmp_path))):
+
+        def answer() -> str | None:
+            done = subprocess.run(
+                command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
+                env=environment(),
+            )  # fmt: skip
+            return done.stdout if done.returncode == 0 else None
+
+        told = eventually(answer, what="the answer to a user of version 3")
+    assert told is not None
+    assert told.startswith("SNMPv2-MIB::sysName.0 = STRING: ")
+
+
+LEAST = '[[hypervisor]]\nname = "a"\nuri = "b"\n[snmp]\n'
+TABLES = {
+    "community": configuration.Community,
+    "user": configuration.SnmpUser,
+    "client_certificate": configuration.SnmpCertificate,
+    "view": configuration.SnmpView,
+    "target": configuration.SnmpTarget,
+}
+
+
+def known(table: str) -> set[str]:
+    """The keys that a table of the configuration knows, as it tells itself; a key and its file are one."""
+    with pytest.raises(ConfigError, match="known here: ") as error:
+        parse(f"{LEAST}{table}\nxyzzy = 1\n")
+    return {k.removesuffix("_file") for k in str(error.value).partition("known here: ")[2].split(", ")}
+
+
+def section(name: str) -> str:
+    return README.split(f"## {name}\n")[1].split("\n## ")[0]
+
+
+def test_every_key_of_snmp_is_explained() -> None:
+    table = section("Serving for real").partition("| key of `[snmp]` |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)
+    explained = {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
+    assert explained == known("") - set(TABLES)
+    assert explained == {f.name for f in fields(configuration.Snmp)}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_key_of_the_tables_of_snmp_is_named_with_whether_it_is_needed(name: str) -> None:
+    (row,) = re.findall(rf"^\| `\[\[snmp\.{name}\]\]` \| (.*) \|$", section("Serving for real"), re.MULTILINE)
+    needed = {f.name for f in fields(TABLES[name]) if f.default is MISSING}
+    assert set(re.findall(r"\*`(\w+)`\*", row)) == needed
+    assert set(re.findall(r"`(\w+)`", row)) - {"default"} == known(f"[[snmp.{name}]]")
+
+
+def test_every_protocol_is_named() -> None:
+    named = re.findall(
+        r"\b(?:MD5|DES|SHA|AES)(?:-\d+)?(?:-C)?\b", section("Serving for real").split("`auth` is one of")[1]
+    )
+    assert {*configuration.AUTH_PROTOCOLS, *configuration.PRIV_PROTOCOLS} <= set(named)
+
+
+# --- names of files and other things
 
 
 def test_what_the_map_of_the_readme_names_is_there() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -194,12 +196,55 @@ async def test_too_many_at_once_are_busy() -> None:
 async def test_long_operations_do_not_stop_the_reading() -> None:
     async with world("fake:///?domains=30", at_once=16) as w:
         w.fake.hang("guest1")
-        for _ in range(16):
-            await w.operations.perform(OPERATOR, "default", ManagedSave(), w.key("guest1"), patience=0.001)
+        for who in (OPERATOR, ADMINISTRATOR) * 8:
+            await w.operations.perform(who, "default", ManagedSave(), w.key("guest1"), patience=0.001)
         key = w.key("guest2")
         await asyncio.wait_for(w.inventory.refresh([(Domain, key)]), 5)
         assert w.inventory.snapshot.get(Domain, key) is not None
         w.fake.release()
+
+
+@looped
+async def test_one_user_does_not_take_all_the_room() -> None:
+    async with world() as w:
+        w.operations.per_principal = 2
+        w.fake.hang("guest1")
+        for _ in range(2):
+            await w.operations.perform(OPERATOR, "default", Suspend(), w.key("guest1"), patience=0.001)
+        with pytest.raises(Busy, match="2 operations of worker are running already"):
+            await w.operations.perform(OPERATOR, "default", Suspend(), w.key("guest2"))
+        assert w.operations.crowded(ADMINISTRATOR) is None
+        await w.operations.perform(ADMINISTRATOR, "default", Suspend(), w.key("guest2"))
+        w.fake.release()
+        await until(lambda: w.operations.crowded(OPERATOR) is None)
+
+
+class Told:
+    """Keeps what it is told of an operation that nobody waits for."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def begun(self, job: int) -> None:
+        self.heard.append(job)
+
+    def ended(self, state: JobState, error: str, values: Mapping[str, Any]) -> None:
+        self.heard += [state, error, dict(values)]
+
+
+@looped
+async def test_who_launched_an_operation_is_told_how_it_fares() -> None:
+    async with world() as w:
+        done, refused, failed = Told(), Told(), Told()
+        w.operations.launch(OBSERVER, "default", ReadXml(), w.key("guest1"), done)
+        w.operations.launch(OBSERVER, "default", Suspend(), w.key("guest1"), refused)
+        w.fake.refuse(Reset, Failed("domain guest1: the monitor is gone"))
+        w.operations.launch(OPERATOR, "default", Reset(), w.key("guest1"), failed)
+        await until(lambda: done.heard[1:] and refused.heard and failed.heard[1:], "all three to end")
+        number, state, error, values = done.heard
+        assert (number, state, error, list(values)) == (jobs(w)[0].number, JobState.COMPLETED, "", ["xml"])
+        assert refused.heard == [JobState.FAILED, "watcher: Suspend needs the role operate, and it has observe", {}]
+        assert failed.heard[1:] == [JobState.FAILED, "domain guest1: the monitor is gone", {}]
 
 
 @looped

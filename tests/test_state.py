@@ -1,4 +1,4 @@
-"""The state file: arcs that are promises, engine boots, the audit trail."""
+"""The state file: arcs that are promises, the engine's ID and boots, texts, the audit trail."""
 
 import sqlite3
 import stat
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ConfigError, Failed
-from agent.state import FILE, HIGHEST, State
+from agent.state import FILE, HIGHEST, VERSION, State
 
 
 @pytest.fixture
@@ -120,6 +120,104 @@ def test_engine_boots_stay_at_their_maximum(state: State) -> None:
     with state._writing() as db:
         db.execute("update engine set boots = ?", (HIGHEST - 1,))
     assert [state.engine_boots(), state.engine_boots()] == [HIGHEST, HIGHEST]
+
+
+def test_the_engine_id_is_made_once_and_kept(directory: Path) -> None:
+    made = iter([b"\x80\x00\x90\x5d\x05one", b"\x80\x00\x90\x5d\x05two"])
+    for _ in range(2):
+        state = State(directory)
+        for _ in range(2):
+            assert state.engine_id(lambda: next(made)) == b"\x80\x00\x90\x5d\x05one"
+        state.close()
+    assert len(list(made)) == 1
+
+
+def test_an_engine_id_that_cannot_be_kept_is_not_given(state: State) -> None:
+    assert state._db is not None
+    state._db.execute("pragma query_only = on")
+    with pytest.raises(Failed, match="cannot be written"):
+        state.engine_id(lambda: b"first")
+    state._db.execute("pragma query_only = off")
+    assert state.engine_id(lambda: b"second") == b"second"
+
+
+def test_boots_and_engine_id_leave_each_other_alone(state: State) -> None:
+    assert state.engine_boots() == 1
+    assert state.engine_id(lambda: b"12345") == b"12345"
+    assert state.engine_boots() == 2
+    assert state.engine_id(lambda: b"other") == b"12345"
+
+
+def test_texts_are_kept_as_they_were_set_last(directory: Path) -> None:
+    state = State(directory)
+    assert state.text("sysContact") is None
+    state.set_text("sysContact", "somebody")
+    state.set_text("sysContact", "")
+    state.set_text("sysLocation", "cellar 'A'")
+    assert (state.text("sysContact"), state.text("sysLocation")) == ("", "cellar 'A'")
+    state.close()
+    state = State(directory)
+    assert (state.text("sysContact"), state.text("sysLocation"), state.text("sysName")) == ("", "cellar 'A'", None)
+    state.close()
+
+
+def test_a_text_that_cannot_be_written_stays_as_it_was(state: State) -> None:
+    assert state._db is not None
+    state.set_text("sysName", "a")
+    state._db.execute("pragma query_only = on")
+    with pytest.raises(Failed, match="cannot be written"):
+        state.set_text("sysName", "b")
+    assert state.text("sysName") == "a"
+
+
+VERSION_1 = """
+create table arc (
+    hypervisor text not null, tabl integer not null, parent text not null, key text not null, arc integer not null,
+    primary key (hypervisor, tabl, parent, key)
+) without rowid;
+create table highest (
+    hypervisor text not null, tabl integer not null, parent text not null, arc integer not null,
+    primary key (hypervisor, tabl, parent)
+) without rowid;
+create table engine (boots integer not null);
+insert into engine values (41);
+create table audit (
+    id integer primary key, at real not null, principal text not null, front_end text not null, operation text not null,
+    hypervisor text not null, target text not null, result text not null
+);
+insert into arc values ('a', 2, '', 'x', 5);
+insert into highest values ('a', 2, '', 7);
+insert into audit values (null, 1.5, 'ops', 'snmp', 'Start', 'a', 'x', 'done');
+pragma user_version = 1;
+"""
+
+
+def test_a_file_of_the_first_version_goes_on_with_all_that_it_holds(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    with closing(sqlite3.connect(directory / FILE)) as db:
+        db.executescript(VERSION_1)
+    for boots, contact in ((42, None), (43, "somebody")):
+        state = State(directory)
+        assert state.allocate("a", 2, (), ["x", "y"]) == [5, 8]
+        assert state.engine_boots() == boots
+        assert state.engine_id(lambda: b"12345") == b"12345"
+        assert state.text("sysContact") == contact
+        state.set_text("sysContact", "somebody")
+        assert [r.operation for r in state.audit_trail()] == ["Start"]
+        state.close()
+    with closing(sqlite3.connect(directory / FILE)) as db:
+        assert db.execute("pragma user_version").fetchone() == (VERSION,)
+
+
+def test_a_migration_that_fails_changes_nothing(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    with closing(sqlite3.connect(directory / FILE)) as db:
+        db.executescript(VERSION_1 + "create table setting (in_the_way integer);")
+    with pytest.raises(ConfigError, match=r"state\.directory: .*setting already exists"):
+        State(directory)
+    with closing(sqlite3.connect(directory / FILE)) as db:
+        assert db.execute("pragma user_version").fetchone() == (1,)
+        assert db.execute("select * from engine").fetchall() == [(41,)]
 
 
 def test_the_audit_trail_keeps_the_newest(state: State, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,8 +87,9 @@ class Answer:
         return self.status, self.index
 
 
-def taken(data: bytes, tag: int | None = None) -> tuple[int, bytes, bytes]:
-    """Tag and contents of the first element, and what stands behind it. AssertionError if it is not well-formed DER."""
+def taken(data: bytes, tag: int | None = None, *, minimal: bool = True) -> tuple[int, bytes, bytes]:
+    """Tag and contents of the first element, and what stands behind it. AssertionError if it is not well-formed DER, or, if
+    lengths need not be minimal, BER of definite lengths."""
     assert len(data) >= 2, "truncated"
     size, at = data[1], 2
     if size & 0x80:
@@ -96,8 +97,7 @@ def taken(data: bytes, tag: int | None = None) -> tuple[int, bytes, bytes]:
         assert 1 <= count <= 4
         size = int.from_bytes(data[2 : 2 + count], "big")
         at = 2 + count
-        assert size >= 128
-        assert size.bit_length() > 8 * (count - 1), "more length octets than needed"
+        assert not minimal or (size >= 128 and size.bit_length() > 8 * (count - 1)), "more length octets than needed"
     assert at + size <= len(data), "contents end beyond their container"
     assert tag is None or data[0] == tag, f"tag {data[0]:#x}, not {tag:#x}"
     return data[0], data[at : at + size], data[at + size :]
@@ -126,15 +126,21 @@ _SIZES = {0x02: (1, 4), 0x05: (0, 0), 0x40: (4, 4), 0x41: (1, 5), 0x42: (1, 5), 
           0x80: (0, 0), 0x81: (0, 0), 0x82: (0, 0), 0x04: (0, 65535), 0x06: (1, 640)}  # fmt: skip
 
 
-def answered(data: object) -> Answer:
+def answered(data: object, version: int = 1) -> Answer:
     """A well-formed response, or an AssertionError."""
     assert isinstance(data, bytes), f"no response but {data!r}"
     _, inner, rest = taken(data, 0x30)
     assert not rest
-    _, version, inner = taken(inner, INTEGER)
-    assert version == b"\x01"
+    _, told, inner = taken(inner, INTEGER)
+    assert told == bytes([version])
     _, community, inner = taken(inner, OCTETS)
-    _, pdu, rest = taken(inner, RESPONSE)
+    assert inner[0] == RESPONSE
+    return response(inner, community, len(data))
+
+
+def response(pdu: bytes, community: bytes, size: int) -> Answer:
+    """A response or a report, from its PDU, which must be well-formed."""
+    _, pdu, rest = taken(pdu)
     assert not rest
     _, request, pdu = taken(pdu, INTEGER)
     _, status, pdu = taken(pdu, INTEGER)
@@ -148,7 +154,7 @@ def answered(data: object) -> Answer:
         tag, value, rest = taken(one)
         assert not rest
         variables.append((arcs(told), tag, value))
-    return Answer(community, whole(request), whole(status), whole(index), variables, len(data))
+    return Answer(community, whole(request), whole(status), whole(index), variables, size)
 
 
 def sound(answer: Answer) -> None:

@@ -51,6 +51,11 @@ class Accounts:
         self._verified: OrderedDict[bytes, tuple[float, Account]] = OrderedDict()
         self._gate = asyncio.Semaphore(AT_ONCE)
 
+    def renew(self, accounts: Iterable[Account]) -> None:
+        """Other accounts from now on. Passwords that were verified are verified anew."""
+        self._accounts = {account.name: account for account in accounts}
+        self._verified.clear()
+
     async def principal(self, authorization: str | None, peer: str) -> Principal | None:
         """Who sends this Authorization header from this address; None when nobody who may."""
         if authorization is None:

@@ -122,10 +122,13 @@ def suffix_contents(arcs: tuple[int, ...]) -> bytes:
     return b"".join(map(arc, arcs))
 
 
+_SHORT = tuple(bytes((n,)) for n in range(0x80))
+
+
 def length(octets: int) -> bytes:
     """A length in the fewest octets."""
     if octets < 0x80:
-        return bytes((octets,))
+        return _SHORT[octets]
     size = (octets.bit_length() + 7) >> 3
     return bytes((0x80 | size,)) + octets.to_bytes(size, "big")
 

@@ -1,60 +1,70 @@
-"""The SNMP engine, without I/O: a datagram in, a response out, or the setting that has to be carried out first.
+"""The SNMP engine, without I/O: a message in, a response out, or the setting that has to be carried out first.
 
-GET, GETNEXT and GETBULK (RFC 3416, section 4.2) are answered from the newest snapshot. A SET is checked as a whole, in
-the order of section 4.2.5, and becomes a Setting: operations to perform, reversible ones first, at most one that is not.
-The server performs them and comes back for the response. Errors a manager sees are error-status values; what the RFC
-wants dropped in silence is counted (SNMPv2-MIB, the snmp group).
+Versions 1 and 2c (RFC 1157, RFC 1901) and 3 with the User-based and the Transport Security Model (RFC 3412, RFC 3414, RFC
+5591) end in the same PDUs (RFC 3416), answered from the newest snapshot. What version 1 cannot say is said as RFC 3584 has
+it: Counter64 is not there, and errors have other names. A SET becomes a Setting; the server carries it out and comes back
+for the response. Errors a manager sees are error-status values; what the RFC wants dropped in silence is counted.
+
+Nobody is trusted further than his messages are protected: see `security`. The commonest message, a question in version 2c,
+passes here straight; whatever costs more is behind the tests that it fails.
 """
 
-import functools
-import ipaddress
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from agent.access import Principal, permitted
 from agent.inventory import Inventory
 from agent.model import MODEL
-from agent.operations import Operations, malformed
-from agent.schema.declare import Access, Field, Key, Operation
-from agent.schema.types import Wire
-from agent.snmp import ber
+from agent.operations import Operations
+from agent.snapshot import Snapshot
+from agent.snmp import ber, message3, retrieval, usm, vacm
+from agent.snmp import security as securing
 from agent.snmp.ber import BerError
-from agent.snmp.message import Pdu, Request, Status, UnsupportedVersion, Varbind, overhead, parse, response, varbind
-from agent.snmp.mib import Mib, MibObject, project
-from agent.snmp.view import Column, Tables, View
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-NO_SUCH_OBJECT = b"\x80\x00"
-NO_SUCH_INSTANCE = b"\x81\x00"
-END_OF_MIB_VIEW = b"\x82\x00"
+from agent.snmp.familiar import Layouts
+from agent.snmp.message import (
+    VERSION_1,
+    VERSION_3,
+    Pdu,
+    Request,
+    Status,
+    UnsupportedVersion,
+    overhead,
+    parse_any,
+    pdu,
+    plain,
+    plain_pdu,
+    response,
+    response_pdu,
+)
+from agent.snmp.message3 import Level
+from agent.snmp.mib import Mib, Oid, project
+from agent.snmp.protection import Authenticator
+from agent.snmp.security import Account, Certificate, Community, Gate, Named, Security
+from agent.snmp.setting import Asker, Refusal, Refused, Setting, refusal, tested
+from agent.snmp.standards import Place, Serve
+from agent.snmp.vacm import Denial, Grant, MibView
+from agent.snmp.view import Tables, View
+from agent.snmp.writers import MappedWriter
 
 MAX_MESSAGE = 65_507
 """What an IPv4 UDP datagram holds; RFC 3417 asks for 484 at least."""
 
+TSM_OVERHEAD = 80
+"""Octets of an answer of the Transport Security Model beside its variable bindings and names, at most."""
+
 REMEMBERED_SETS = 1024
 REMEMBERED_FOR = 30.0
 REMEMBERED_REFUSALS = 64
-KNOWN_SOURCES = 4096
-
-
-@dataclass(frozen=True, kw_only=True)
-class Community:
-    """A community string, what it may do, from where, and the hypervisor it shows."""
-
-    name: bytes
-    label: str
-    role: Access
-    sources: tuple[Network, ...]
-    hypervisor: str
+_MODULES: Oid = (1, 3, 6, 1, 6, 3)
 
 
 @dataclass(slots=True)
 class Statistics:
-    """The counters of the snmp group (RFC 3418) and of the dispatcher (RFC 3412), by their names there."""
+    """The counters of the snmp group (RFC 3418), of the dispatcher (RFC 3412, SNMP-MPD-MIB) and of contexts (RFC 3413,
+    SNMP-TARGET-MIB), by their names there; `tooOften` counts what went beyond somebody's rate.
+    """
 
     snmpInPkts: int = 0
     snmpInBadVersions: int = 0
@@ -63,270 +73,443 @@ class Statistics:
     snmpInASNParseErrs: int = 0
     snmpSilentDrops: int = 0
     snmpProxyDrops: int = 0
+    snmpUnknownSecurityModels: int = 0
+    snmpInvalidMsgs: int = 0
     snmpUnknownPDUHandlers: int = 0
+    snmpUnavailableContexts: int = 0
+    snmpUnknownContexts: int = 0
+    tooOften: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One operation of a SET: which variable asks for it (from 1), and the operation that takes it back, if one does."""
-
-    index: int
-    operation: Operation
-    key: Key
-    undo: Operation | None
-
-
-class Setting:
-    """A SET whose variables all passed the tests. Perform `steps` in order, then ask the engine for the response."""
-
-    def __init__(self, request: Request, principal: Principal, hypervisor: str, steps: Sequence[Step]) -> None:
-        self.request = request
-        self.principal = principal
-        self.hypervisor = hypervisor
-        self.steps = steps
-        self.token: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """A SET that was refused before anything was done, for the audit trail: who asked for what, and why not."""
-
-    principal: Principal
-    hypervisor: str
-    operation: str
-    target: str
-    reason: str
-
-
-class _Refused(Exception):
-    """A variable of a SET, or the whole, fails a test; `why` says more than the status, if there is more to say."""
-
-    def __init__(self, status: Status, index: int, why: str = "") -> None:
-        super().__init__(status, index, why)
-        self.status = status
-        self.index = index
-        self.why = why
+_REPORTED = {
+    "snmpUnknownPDUHandlers": (*_MODULES, 11, 2, 1, 3, 0),
+    "snmpUnavailableContexts": (*_MODULES, 12, 1, 4, 0),
+    "snmpUnknownContexts": (*_MODULES, 12, 1, 5, 0),
+}
 
 
 class Context:
-    """What one hypervisor shows: the view of its newest snapshot, made anew when there is a newer one."""
+    """What one hypervisor shows: the view of its newest snapshot, made anew when there is a newer one, and of that view
+    what somebody may see."""
 
-    def __init__(self, mib: Mib, inventory: Inventory, standing: Callable[[], Iterable[Column]]) -> None:
+    def __init__(self, engine: "Engine", name: str, inventory: Inventory, serves: Sequence[Serve]) -> None:
         self.inventory = inventory
-        self._tables = Tables(mib)
-        self._standing = standing
-        self._number = -1
-        self._view = View(())
+        self.hypervisor = name
+        self._tables = Tables(engine.mib, MappedWriter(engine.operations))
+        place = Place(
+            engine=engine, hypervisor=name, inventory=inventory, operations=engine.operations, renew=self.renew
+        )
+        self._whole = View(())
+        self._seen: dict[tuple[MibView, bool], View] = {}
+        self._snapshot: Snapshot | None = None  # its view is made when first asked for, when all contexts are there
+        self.standards = [serve(place) for serve in serves]
         inventory.prepare_with(self._tables.prepare)
-        inventory.on_publish(self._renew)
+        for standard in self.standards:
+            inventory.prepare_with(standard.prepare)
+        inventory.on_publish(self.renew)
 
     def view(self) -> View:
+        """All of it."""
         self.inventory.touch()
-        if self.inventory.snapshot.number != self._number:
-            self._renew()
-        return self._view
+        if self.inventory.snapshot is not self._snapshot:
+            self.renew()
+        return self._whole
 
-    def _renew(self) -> None:
-        """Also called at each publication, lest the view before keeps its snapshot alive until somebody asks."""
-        snapshot = self.inventory.snapshot
+    def seen(self, by: MibView, version: int) -> View:
+        """What a MIB view admits of it; version 1 knows no Counter64 (RFC 3584, section 4.2.2.1)."""
+        whole = self.view()
+        old = version == VERSION_1
+        found = self._seen.get((by, old))
+        if found is None:
+            found = by.narrowed(whole)
+            if old:
+                found = View([c for c in found.columns if not c.wide])
+            self._seen[by, old] = found
+        return found
+
+    def renew(self) -> None:
+        """Make the view anew. Also called at each publication, lest the one before keeps its snapshot alive until somebody
+        asks."""
+        self._snapshot = snapshot = self.inventory.snapshot
         columns = [c for t in self._tables.views(snapshot) for c in t.columns]
-        self._view = View([*columns, *self._standing()])
-        self._number = snapshot.number
+        for standard in self.standards:
+            columns += standard.columns(snapshot)
+        self._whole = View(columns)
+        self._seen.clear()
+
+
+class Way(NamedTuple):
+    """How an answer goes back: how long it may be, whether the sender proved who he is, and, for version 3, how it is
+    protected."""
+
+    largest: int
+    overhead: int
+    opened: usm.Opened | None
+    trusted: tuple[message3.Message, message3.Scoped] | None
+    """What came, in version 3, through a transport that protects it."""
+
+
+class Use(NamedTuple):
+    """What somebody's questions in a context lead to: `largest` is the longest answer, `overhead` what of it is not variable
+    bindings, `names` are the two of the scoped PDU, as elements."""
+
+    account: Account
+    context: Context
+    view: MibView
+    largest: int
+    overhead: int
+    names: bytes
+    user: usm.LocalUser
+    authenticator: Authenticator
 
 
 class Engine:
-    """Answers datagrams. One for all listeners; lives in the event loop's thread."""
+    """Answers messages. One for all listeners; lives in the event loop's thread."""
 
     def __init__(
         self,
         inventories: Mapping[str, Inventory],
         operations: Operations,
-        communities: Sequence[Community],
+        security: Security,
         *,
-        standing: Callable[["Engine", str], Iterable[Column]] = lambda engine, hypervisor: (),
-        max_message: int = MAX_MESSAGE,
+        engine_id: bytes,
+        boots: int = 1,
+        standards: Sequence[Serve] = (),
+        largest: int = MAX_MESSAGE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.statistics = Statistics()
-        self.mib = project(MODEL)
-        self._operations = operations
-        self._communities = {c.name: c for c in communities}
-        self._max_message = max_message
-        self._clock = clock
+        self.mib: Mib = project(MODEL)
+        self.operations = operations
+        self.engine_id = engine_id
+        self.boots = boots
+        self.largest = largest
         self.started = clock()
-        self._contexts = {
-            name: Context(self.mib, inventory, functools.partial(standing, self, name))
-            for name, inventory in inventories.items()
-        }
-        self._admitted: dict[tuple[bytes, str], bool] = {}
-        self._under_way: set[tuple[Any, ...]] = set()
+        self._clock = clock
+        self.usm = usm.Usm(engine_id, boots)
+        self._usual = self.usm.usual
+        self._layouts = Layouts()
+        self._hypervisors = tuple(inventories)
+        self.on_authentication_failure: list[Callable[[], None]] = []
         self.refusals: deque[Refusal] = deque(maxlen=REMEMBERED_REFUSALS)
         """SETs that were refused and not yet told of; whoever serves the engine takes them out."""
-        self._sets: OrderedDict[tuple[Any, ...], tuple[float, bytes]] = OrderedDict()
+        self._under_way: set[tuple[object, ...]] = set()
+        self._sets: OrderedDict[tuple[object, ...], tuple[float, Status, int]] = OrderedDict()
+        self._replays = usm.Replays()
+        self.configure(security)
+        self.contexts = {name: Context(self, name, one, standards) for name, one in inventories.items()}
+        self._default = next(iter(self.contexts.values()))
+
+    def configure(self, security: Security) -> None:
+        """Other communities, users, certificates and views from now on; counters, boots and what is remembered stay."""
+        self.security = security
+        self._largest_untrusted = min(self.largest, security.answer_limit)
+        self.policy = security.policy(self._hypervisors)
+        self._communities = securing.by_name(security)
+        self._accounts = {a.user.name: a for a in security.accounts}
+        self._certificates = {c.fingerprint: c for c in security.certificates}
+        self.usm.renew([a.user for a in security.accounts])
+        self._layouts.forget()
+        self._gate = Gate(self._clock)
+        self._grants: dict[tuple[int, str, int, str], Grant | Denial] = {}
+
+    # --- identity and time
 
     def uptime(self) -> int:
         """sysUpTime: hundredths of a second since the engine started, wrapping at 32 bits."""
         return int((self._clock() - self.started) * 100) & 0xFFFF_FFFF
 
-    def receive(self, data: bytes, host: str, port: int = 0) -> bytes | Setting | None:
-        """The answer to a datagram from an address; None if it gets none."""
+    def time(self) -> int:
+        """snmpEngineTime: seconds since boots last changed."""
+        return int(self._clock() - self.started)
+
+    def context(self, hypervisor: str) -> Context:
+        return self.contexts[hypervisor]
+
+    def modules(self) -> list[tuple[Oid, str]]:
+        """The identities of all modules that are served, each with a description."""
+        own = [(m.oid, f"{m.name}: {m.description}") for m in self.mib.modules]
+        return [m for standard in self._default.standards for m in standard.modules] + own
+
+    # --- dispatching
+
+    def receive(
+        self, data: bytes, host: str, port: int = 0, *, largest: int = MAX_MESSAGE, certificate: str | None = None
+    ) -> bytes | Setting | None:
+        """The answer to a message from an address; None if it gets none. `largest` is what the transport takes back;
+        `certificate` whose it is that a protecting transport brought it from."""
         self.statistics.snmpInPkts += 1
         try:
-            request = parse(data)
-            community = self._admit(request.community, host)
-            if community is None:
+            if certificate is not None:
+                return self._trusted(data, host, port, largest, certificate)
+            request = plain(data)
+            if request is None:
+                if (answer := self._from_familiar(data, host, largest)) is not None:
+                    return answer
+                message = self._usual(data)
+                if message is not None:
+                    return self._authentic(message, host, port, largest)
+                request = parse_any(data)
+            community = self._communities.get(request.community)
+            if community is None or not self._admitted(community, request, host):
+                self._unknown()
                 return None
-            return self._answer(request, community, (host, port))
+            if community.rate is not None and not self._gate.pace(community):
+                self.statistics.tooOften += 1
+                return None
+            context = self.contexts[community.hypervisor]
+            key = (request.version + 1, community.label, 0, community.hypervisor)
+            grant = self._grants.get(key) or self._granted(key)
+            way = Way(min(largest, self._largest_untrusted), overhead(request), None, None)
+            return self._answer(request, way, community, grant, context, (host, port))
         except UnsupportedVersion:
-            self.statistics.snmpInBadVersions += 1
+            pass  # answered below: what is raised in a handler passes by the other handlers
+        except BerError:
+            self.statistics.snmpInASNParseErrs += 1
+            return None
+        try:
+            return self._version_3(data, host, port, largest)
         except BerError:
             self.statistics.snmpInASNParseErrs += 1
         return None
 
-    def _admit(self, name: bytes, host: str) -> Community | None:
-        community = self._communities.get(name)
-        if community is not None:
-            admitted = self._admitted.get((name, host))
-            if admitted is None:
-                if len(self._admitted) >= KNOWN_SOURCES:
-                    self._admitted.clear()
-                admitted = self._admitted[name, host] = _within(host, community.sources)
-            if admitted:
-                return community
+    def _admitted(self, community: Community, request: Request, host: str) -> bool:
+        return request.version in community.versions and self._gate.source(community, host)
+
+    def _unknown(self) -> None:
         self.statistics.snmpInBadCommunityNames += 1
+        self._authentication_failed()
+
+    def _authentication_failed(self) -> None:
+        for told in self.on_authentication_failure:
+            told()
+
+    def _granted(self, key: tuple[int, str, int, str]) -> Grant | Denial:
+        """What the policy says to a security model, name and level in a context; remembered."""
+        model, name, level, context = key
+        grant = self._grants[key] = self.policy.access(model, name, Level(level), context)
+        return grant
+
+    # --- version 3
+
+    def _from_familiar(self, data: bytes, host: str, largest: int) -> bytes | None:
+        """The answer to a question of one variable from somebody who has asked the like before; None to all else."""
+        layout = self._layouts.find(data)
+        if layout is None:
+            return None
+        now = self.time()
+        opened = layout.opened(data, now)
+        if opened is None:
+            return None
+        use, plain, at = opened
+        request = plain_pdu(plain, at, len(plain), VERSION_3)
+        if request is None or request.pdu not in _READ or not self._gate.source(use.account, host):
+            return None
+        try:
+            raw = _READ[request.pdu](
+                use.context.seen(use.view, VERSION_3), request, min(largest, use.largest) - use.overhead
+            )
+        except retrieval.TooBig:
+            return None
+        body = b"".join((use.names, response_pdu(request, raw)))
+        body = b"\x30" + ber.length(len(body)) + body
+        return self.usm.protected(layout.number(data), use.user, use.authenticator, Level.AUTH_PRIV, body, now)
+
+    def _learn(self, opened: usm.Opened, way: Way, account: Account, context: Context, view: MibView) -> None:
+        """Be quick next time. Not for those whose questions are counted."""
+        authenticator = opened.user.authenticator
+        if account.rate is None and authenticator is not None:
+            said = opened.scoped
+            names = ber.element(ber.OCTETS, said.engine_id) + ber.element(ber.OCTETS, said.context)
+            limit = min(self.largest, opened.message.max_size)
+            use = Use(account, context, view, limit, way.overhead, names, opened.user, authenticator)
+            self._layouts.learn(opened, use)
+
+    def _version_3(self, data: bytes, host: str, port: int, largest: int) -> bytes | Setting | None:
+        try:
+            message = message3.parse(data)
+        except message3.UnsupportedModel:
+            self.statistics.snmpUnknownSecurityModels += 1
+            return None
+        except message3.InvalidFlags:
+            self.statistics.snmpInvalidMsgs += 1
+            return None
+        except BerError:
+            self._unreadable(data)
+            return None
+        return self._authentic(message, host, port, largest)
+
+    def _authentic(self, message: message3.Message, host: str, port: int, largest: int) -> bytes | Setting | None:
+        """A message of USM, once it has been seen who sent it."""
+        now = self.time()
+        try:
+            opened = self.usm.open(message, now)
+        except usm.Refused as refused:
+            if refused.stat is usm.Stat.WRONG_DIGESTS:
+                self._authentication_failed()
+            return self.usm.report(message, refused, now)
+        except BerError:
+            self.statistics.snmpInASNParseErrs += 1
+            return None
+        account = self._accounts[opened.user.name]
+        own = self.largest if opened.level else self._largest_untrusted
+        way = Way(min(largest, own, message.max_size), self.usm.overhead(opened), opened, None)
+        return self._scoped(opened.scoped, message, way, account, vacm.USM, opened.level, (host, port))
+
+    def _unreadable(self, data: bytes) -> None:
+        """A message that is not of version 3 either counts as such; one that claims to be is malformed."""
+        at, end = ber.expect(ber.SEQUENCE, data, 0, len(data))
+        start, stop = ber.expect(ber.INTEGER, data, at, end)
+        if ber.integer(data[start:stop]) == VERSION_3:
+            self.statistics.snmpInASNParseErrs += 1
+        else:
+            self.statistics.snmpInBadVersions += 1
+
+    def _trusted(self, data: bytes, host: str, port: int, largest: int, certificate: str) -> bytes | Setting | None:
+        """A message that a transport protected (RFC 5591): its sender is whose certificate that transport has verified."""
+        who = self._certificates.get(certificate)
+        if who is None:
+            self._authentication_failed()
+            return None
+        try:
+            message = message3.parse(data, message3.TSM)
+        except message3.UnsupportedModel:
+            self.statistics.snmpUnknownSecurityModels += 1
+            return None
+        except message3.InvalidFlags:
+            self.statistics.snmpInvalidMsgs += 1
+            return None
+        scoped = message3.scoped(message.payload)
+        names = len(scoped.engine_id) + len(scoped.context)
+        way = Way(min(largest, self.largest, message.max_size), TSM_OVERHEAD + names, None, (message, scoped))
+        # what protects it is the transport, whatever the flags say: managers ask for the engine ID without any
+        return self._scoped(scoped, message, way, who, message3.TSM, Level.AUTH_PRIV, (host, port))
+
+    def _scoped(
+        self, scoped: message3.Scoped, message: message3.Message, way: Way, who: Account | Certificate, model: int,
+        level: Level, source: tuple[str, int],
+    ) -> bytes | Setting | None:  # fmt: skip
+        """A scoped PDU from somebody known, in a message protected at this level (RFC 3412, section 7.2; RFC 3413)."""
+        if not self._gate.source(who, source[0]):
+            self._authentication_failed()
+            return None
+        if not self._gate.pace(who):
+            self.statistics.tooOften += 1
+            return None
+        size = len(scoped.pdu)
+        plainly = plain_pdu(scoped.pdu, 0, size, VERSION_3)
+        request = plainly or pdu(scoped.pdu, 0, size, VERSION_3)
+        if scoped.engine_id not in (self.engine_id, usm.OPEN_ENGINE_ID):
+            return self._reported("snmpUnknownPDUHandlers", request, message, way)
+        name = scoped.context.decode("utf-8", "replace")
+        context = self.contexts.get(name) if name else self._default
+        if context is None:
+            return self._reported("snmpUnknownContexts", request, message, way)
+        key = (model, who.label, int(level), name)
+        grant = self._grants.get(key) or self._granted(key)
+        if plainly and way.opened is not None and isinstance(who, Account) and isinstance(grant, Grant) and grant.read:
+            self._learn(way.opened, way, who, context, grant.read)
+        return self._answer(request, way, who, grant, context, source)
+
+    def _reported(self, counter: str, request: Request, message: message3.Message, way: Way) -> bytes | None:
+        """A report of one of the counters, to somebody who waits for an answer (RFC 3412, section 7.1, step 3)."""
+        value = getattr(self.statistics, counter) + 1
+        setattr(self.statistics, counter, value)
+        if not message.reportable or request.pdu not in _CONFIRMED:
+            return None
+        return self._sealed(usm.report_body(request.request_id, _REPORTED[counter], value), way)
+
+    def _sealed(self, answer: bytes, way: Way) -> bytes:
+        """A PDU as a message of version 3, protected as the one it answers."""
+        if way.opened is not None:
+            return self.usm.seal(way.opened, answer, self.time())
+        assert way.trusted is not None  # version 3 came in one of the two ways
+        message, said = way.trusted
+        body = message3.encode_scoped(message3.Scoped(said.engine_id, said.context, answer))
+        return message3.encode_tsm(message.number, usm.REPORT_SIZE, message.level, body)
+
+    # --- answering
+
+    def _answer(
+        self, request: Request, way: Way, who: Named, grant: Grant | Denial, context: Context, source: tuple[str, int]
+    ) -> bytes | Setting | None:
+        kind = request.pdu
+        if kind not in _HANDLED or (kind == Pdu.GETBULK and request.version == VERSION_1):
+            self._unhandled(request)
+            return None
+        if isinstance(grant, Denial):
+            return self._respond(request, way, request.varbinds_raw, Status.AUTHORIZATION_ERROR)
+        if kind == Pdu.SET:
+            return self._set(request, way, who, grant, context, source)
+        if grant.read is None:
+            return self._respond(request, way, request.varbinds_raw, Status.AUTHORIZATION_ERROR)
+        view = context.seen(grant.read, request.version)
+        room = way.largest - way.overhead
+        try:
+            return self._respond(request, way, _READ[kind](view, request, room))
+        except retrieval.TooBig:
+            return self._too_big(request, way)
+        except retrieval.NoSuchName as missing:
+            return self._respond(request, way, request.varbinds_raw, Status.NO_SUCH_NAME, missing.index)
+
+    def _unhandled(self, request: Request) -> None:
+        """A response, a trap or an inform, which an agent's command responder does not take, or no PDU at all."""
+        if request.pdu not in _KNOWN or request.pdu == Pdu.GETBULK:
+            raise BerError(f"no PDU of this version has the tag 0x{request.pdu:02x}")
+        self.statistics.snmpUnknownPDUHandlers += 1
+
+    def _respond(self, request: Request, way: Way, raw: bytes, status: int = 0, index: int = 0) -> bytes:
+        if request.version != VERSION_3:
+            return response(request, raw, status, index)
+        return self._sealed(response_pdu(request, raw, status, index), way)
+
+    def _too_big(self, request: Request, way: Way) -> bytes | None:
+        """RFC 3416, 4.2.1: an alternate response, with tooBig, error-index 0 and no variable bindings, or, when not even
+        that fits, none. Version 1 gives the variables back (RFC 1157, section 4.1.2)."""
+        answer = self._respond(
+            request, way, request.varbinds_raw if request.version == VERSION_1 else b"", Status.TOO_BIG
+        )
+        if len(answer) <= way.largest:
+            return answer
+        self.statistics.snmpSilentDrops += 1
         return None
-
-    def _answer(self, request: Request, community: Community, source: tuple[str, int]) -> bytes | Setting | None:
-        context = self._contexts[community.hypervisor]
-        match request.pdu:
-            case Pdu.GETBULK:
-                return self._get_bulk(request, context.view())
-            case Pdu.GETNEXT:
-                return self._fitting(request, [self._next(context.view(), v.oid) for v in request.varbinds])
-            case Pdu.GET:
-                view = context.view()
-                return self._fitting(request, [self._get(view, v.oid) for v in request.varbinds])
-            case Pdu.SET:
-                return self._set(request, community, context, source)
-        if request.pdu not in set(Pdu):
-            raise BerError(f"no PDU has the tag 0x{request.pdu:02x}")
-        self.statistics.snmpUnknownPDUHandlers += 1  # a response or a trap: an agent's command responder takes none
-        return None
-
-    # --- reading
-
-    def _fitting(self, request: Request, found: list[bytes]) -> bytes:
-        whole = response(request, b"".join(found))
-        return whole if len(whole) <= self._max_message else self._too_big(request)
-
-    def _too_big(self, request: Request) -> bytes:
-        """RFC 3416, 4.2.1: an alternate response, with tooBig, error-index 0 and no variable bindings."""
-        return response(request, b"", Status.TOO_BIG, 0)
-
-    def _get(self, view: View, oid: bytes) -> bytes:
-        place = view.exact(oid)
-        if place is not None:
-            found = view.columns[place[0]].get(place[1])
-            return found or varbind(oid, NO_SUCH_INSTANCE)
-        ber.oid(oid)
-        return varbind(oid, NO_SUCH_INSTANCE if view.column_of(oid) is not None else NO_SUCH_OBJECT)
-
-    def _next(self, view: View, oid: bytes) -> bytes:
-        return view.following(*view.after(oid))[0] or varbind(oid, END_OF_MIB_VIEW)
-
-    def _get_bulk(self, request: Request, view: View) -> bytes:
-        """RFC 3416, 4.2.3. Trimmed from the end until it fits, so it is never too big unless nothing fits."""
-        singles = min(max(request.first, 0), len(request.varbinds))
-        repetitions = max(request.second, 0)
-        room = self._max_message - overhead(request)
-        out: list[bytes] = []
-        for one in request.varbinds[:singles]:
-            found = self._next(view, one.oid)
-            if len(found) > room:
-                return response(request, b"".join(out)) if out else self._too_big(request)
-            out.append(found)
-            room -= len(found)
-        repeated = request.varbinds[singles:]
-        if len(repeated) == 1:
-            self._repeat_one(view, repeated[0].oid, repetitions, room, out)
-        elif repeated:
-            self._repeat(view, repeated, repetitions, room, out)
-        if not out and repeated and repetitions:
-            return self._too_big(request)
-        return response(request, b"".join(out))
-
-    def _repeat_one(self, view: View, oid: bytes, repetitions: int, room: int, out: list[bytes]) -> None:
-        number, row = view.after(oid)
-        chunks, count, number, row = view.run(number, row, repetitions, room)
-        out += [chunk for chunk in chunks if chunk]
-        if count < repetitions and number >= len(view.columns):
-            end = varbind(_last_oid(chunks) or oid, END_OF_MIB_VIEW)
-            if len(end) <= room - sum(map(len, chunks)):
-                out.append(end)
-
-    def _repeat(self, view: View, repeated: Sequence[Varbind], repetitions: int, room: int, out: list[bytes]) -> None:
-        places = [view.after(v.oid) for v in repeated]
-        names = [v.oid for v in repeated]
-        for _ in range(repetitions):
-            ended = 0
-            for i, place in enumerate(places):
-                found, number, row = view.following(*place)
-                if found:
-                    places[i] = (number, row)
-                    names[i] = b""  # looked up in what was found, should the end come next
-                else:
-                    ended += 1
-                    found = varbind(names[i] or _last_oid(out[-len(places) : -len(places) + 1] or out), END_OF_MIB_VIEW)
-                    names[i] = names[i] or _last_oid([found])
-                if len(found) > room:
-                    return
-                out.append(found)
-                room -= len(found)
-            if ended == len(places):
-                return
 
     # --- writing
 
     def _set(
-        self, request: Request, community: Community, context: Context, source: tuple[str, int]
+        self, request: Request, way: Way, who: Named, grant: Grant, context: Context, source: tuple[str, int]
     ) -> bytes | Setting | None:
-        token = (*source, request.community, request.request_id, request.varbinds_raw)
+        token = (*source, request.version, who.label, request.request_id, request.varbinds_raw)
         if token in self._under_way:
             return None  # sent again while it is being carried out
         self._forget_sets()
-        if token in self._sets:
-            return self._sets[token][1]  # sent again: the first answer once more
-        largest = response(request, request.varbinds_raw, max(Status), len(request.varbinds))
-        if len(largest) > self._max_message:
-            return self._too_big(request)
+        if token in self._sets:  # sent again: the first answer once more
+            _, status, index = self._sets[token]
+            return self._respond(request, way, request.varbinds_raw, status, index)
+        if way.opened is not None and self._replayed(way.opened):
+            return None
+        if len(request.varbinds_raw) + way.overhead > way.largest:
+            return self._too_big(request, way)
+        asker = Asker(
+            principal=securing.principal(who, source[0]), hypervisor=context.hypervisor, write=grant.write,
+        )  # fmt: skip
+        view = context.view()
         try:
-            setting = self._tested(request, community, context, source[0])
-        except _Refused as refused:
-            self.statistics.snmpInBadCommunityUses += refused.status is Status.NO_ACCESS
-            self.refusals.append(self._refusal(request, community, context, source[0], refused))
-            return response(request, request.varbinds_raw, refused.status, refused.index)
-        setting.token = token
+            setting = tested(view, request.varbinds, asker)
+        except Refused as refused:
+            self.statistics.snmpInBadCommunityUses += refused.status is Status.NO_ACCESS and way.opened is None
+            self.refusals.append(refusal(view, request.varbinds, asker, refused))
+            return self._respond(request, way, request.varbinds_raw, refused.status, refused.index)
+        setting.request = (request, way, token)
         if not setting.steps:
             return self.finish(setting)
         self._under_way.add(token)
         return setting
 
-    def _refusal(
-        self, request: Request, community: Community, context: Context, host: str, refused: _Refused
-    ) -> Refusal:
-        one = request.varbinds[refused.index - 1]
-        view = context.view()
-        number = view.column_of(one.oid)
-        column = view.columns[number] if number is not None else None
-        mib = column.object if column is not None else None
-        target = ".".join(map(str, ber.oid(one.oid)))
-        if column is not None and mib is not None:
-            target = ".".join((mib.name, *map(str, ber.oid(one.oid)[len(column.oid) :])))
-        reason = f"{refused.status.label}: {refused.why}" if refused.why else refused.status.label
-        return Refusal(
-            principal=_principal(community, host), hypervisor=community.hypervisor, operation=_wanted(mib, one),
-            target=target, reason=reason,
-        )  # fmt: skip
+    def _replayed(self, opened: usm.Opened) -> bool:
+        """Whether somebody sends a genuine message again that is not the next attempt of the one who sent it first."""
+        digest = opened.message.security.digest
+        return bool(digest) and self._replays.seen(digest, self._clock())
 
     def _forget_sets(self) -> None:
         """Those that were answered long ago; a manager that waits that long asks anew, with another request-id."""
@@ -336,160 +519,17 @@ class Engine:
 
     def finish(self, setting: Setting, status: Status = Status.NO_ERROR, index: int = 0) -> bytes:
         """The response to a SET that was carried out, or failed at variable `index`."""
-        answer = response(setting.request, setting.request.varbinds_raw, status, index)
-        self._under_way.discard(setting.token)
-        self._sets[setting.token] = (self._clock(), answer)
-        return answer
-
-    def _tested(self, request: Request, community: Community, context: Context, host: str) -> Setting:
-        view = context.view()
-        principal = _principal(community, host)
-        for one in request.varbinds:
-            ber.oid(one.oid)  # a malformed name drops the whole message, before any of its variables is answered
-        steps: list[Step] = []
-        seen: set[tuple[int, int]] = set()
-        for index, one in enumerate(request.varbinds, 1):
-            place, mib = self._writable(view, one, index, principal)
-            operation = _asked(mib, one, index)
-            if place is None:
-                raise _Refused(Status.NO_CREATION, index)
-            if place in seen:
-                raise _Refused(Status.INCONSISTENT_VALUE, index)
-            seen.add(place)
-            if operation is not None:
-                steps.append(self._step(view.columns[place[0]], place[1], operation, index, principal, community))
-        final = [s for s in steps if s.undo is None]
-        if len(final) > 1:
-            raise _Refused(
-                Status.INCONSISTENT_VALUE, final[1].index, "one SET can do only one thing that cannot be undone"
-            )
-        ordered = [s for s in steps if s.undo is not None] + final
-        return Setting(request, principal, community.hypervisor, ordered)
-
-    def _writable(
-        self, view: View, one: Varbind, index: int, principal: Principal
-    ) -> tuple[tuple[int, int] | None, MibObject]:
-        """The place a variable names, None if it does not exist, and its object, which this principal may write."""
-        if principal.role is Access.OBSERVE:
-            raise _Refused(Status.NO_ACCESS, index)
-        place = view.exact(one.oid)
-        number = place[0] if place else view.column_of(one.oid)
-        mib = view.columns[number].object if number is not None else None
-        if mib is None or (mib.operation is None and not mib.actions):
-            raise _Refused(Status.NOT_WRITABLE, index)
-        wanted = (mib.operation,) if mib.operation else mib.actions
-        if not any(permitted(principal, o) for o in wanted):
-            raise _Refused(Status.NO_ACCESS, index)
-        return place, mib
-
-    def _step(
-        self, column: Column, row: int, operation: Operation, index: int, principal: Principal, community: Community
-    ) -> Step:
-        kind = type(operation)
-        if not permitted(principal, kind):
-            raise _Refused(Status.NO_ACCESS, index)
-        if wrong := malformed(operation):
-            raise _Refused(Status.WRONG_VALUE, index, wrong)
-        record = column.records[row] if column.records else None
-        table = self._contexts[community.hypervisor].inventory.snapshot.table(kind.on)
-        if record is None:  # an action column is computed and knows no records: rows stand in the order of the table
-            record = table.records[row]
-        key = kind.on.of_values(record).key
-        if unsuitable := self._operations.unsuitable(community.hypervisor, kind, key):
-            raise _Refused(Status.INCONSISTENT_VALUE, index, unsuitable)
-        undo: Operation | None = None
-        if kind.sets is not None:
-            before = record[kind.on.positions[kind.sets]]
-            undo = None if before is None else operation.replace(**{kind.sets: before})
-        elif kind.undo is not None:
-            undo = MODEL.operation(kind.undo)()
-        return Step(index=index, operation=operation, key=key, undo=undo)
+        request, way, token = setting.request
+        self._under_way.discard(token)
+        self._sets[token] = (self._clock(), status, index)
+        return self._respond(request, way, request.varbinds_raw, status, index)
 
 
-def _principal(community: Community, host: str) -> Principal:
-    return Principal(name=community.label, role=community.role, front_end="snmp", source=host)
-
-
-def _wanted(mib: MibObject | None, one: Varbind) -> str:
-    """The name of the operation that a variable of a SET is about, as far as that can be told."""
-    if mib is None or (mib.operation is None and not mib.actions):
-        return "SET"
-    if mib.operation is not None:
-        return mib.operation.__name__
-    number = int.from_bytes(one.value[:8], "big", signed=True)
-    return next((o.__name__ for o in mib.actions if o.number == number), "SET")
-
-
-def _within(host: str, networks: Sequence[Network]) -> bool:
-    address = ipaddress.ip_address(host.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in n for n in networks)
-
-
-def _last_oid(chunks: Sequence[bytes]) -> bytes:
-    """The OID (contents octets) of the last variable binding in a list of chunks; empty if there is none."""
-    for chunk in reversed(chunks):
-        at, name = 0, b""
-        while at < len(chunk):
-            _, start, stop = ber.tlv(chunk, at, len(chunk))
-            _, oid_start, oid_stop = ber.tlv(chunk, start, stop)
-            name, at = chunk[oid_start:oid_stop], stop
-        if name:
-            return name
-    return b""
-
-
-_TAGS = {Wire.INTEGER: ber.INTEGER, Wire.OCTETS: ber.OCTETS, Wire.UNSIGNED: ber.UNSIGNED, Wire.COUNTER64: ber.COUNTER64}
-
-
-def _asked(mib: MibObject, one: Varbind, index: int) -> Operation | None:
-    """The operation that this value of this object asks for; None for an action of none(0)."""
-    if one.tag != _TAGS[mib.wire]:
-        raise _Refused(Status.WRONG_TYPE, index)
-    if mib.operation is None:
-        number = _integer(one, index)
-        if number == 0:
-            return None
-        found = next((o for o in mib.actions if o.number == number), None)
-        if found is None:
-            raise _Refused(Status.WRONG_VALUE, index)
-        return found()
-    if mib.field is None:
-        raise _Refused(Status.NOT_WRITABLE, index)
-    return mib.operation(**{mib.field.name: _value(mib.field, one, index)})
-
-
-def _integer(one: Varbind, index: int) -> int:
-    try:
-        return ber.integer(one.value)
-    except BerError:
-        raise _Refused(Status.WRONG_ENCODING, index) from None
-
-
-def _value(field: Field, one: Varbind, index: int) -> Any:
-    """A variable's value as the Python value of its column."""
-    semantic = field.semantic
-    match semantic.wire:
-        case Wire.INTEGER:
-            number = _integer(one, index)
-            if semantic.python is bool:
-                if number not in (1, 2):
-                    raise _Refused(Status.WRONG_VALUE, index)
-                return number == 1
-            if field.enumeration is not None:
-                member = field.enumeration.of(number)
-                if member is None:
-                    raise _Refused(Status.WRONG_VALUE, index)
-                return member
-            return number
-        case Wire.UNSIGNED | Wire.COUNTER64:
-            try:
-                return ber.unsigned(one.value, 32 if semantic.wire is Wire.UNSIGNED else 64)
-            except BerError:
-                raise _Refused(Status.WRONG_ENCODING, index) from None
-    if semantic.high is not None and not (semantic.low or 0) <= len(one.value) <= semantic.high:
-        raise _Refused(Status.WRONG_LENGTH, index)
-    try:
-        return one.value.decode("utf-8")
-    except UnicodeDecodeError:
-        raise _Refused(Status.WRONG_ENCODING, index) from None
+_KNOWN = frozenset(Pdu)
+_CONFIRMED = frozenset((Pdu.GET, Pdu.GETNEXT, Pdu.GETBULK, Pdu.SET, Pdu.INFORM))
+_READ: dict[int, Callable[[View, Request, int], bytes]] = {
+    Pdu.GET: retrieval.get,
+    Pdu.GETNEXT: retrieval.get_next,
+    Pdu.GETBULK: retrieval.get_bulk,
+}
+_HANDLED = frozenset((*_READ, Pdu.SET))

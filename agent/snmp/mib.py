@@ -64,6 +64,10 @@ class MaxAccess(enum.Enum):
     FOR_NOTIFY = "accessible-for-notify"
     READ_ONLY = "read-only"
     READ_WRITE = "read-write"
+    READ_CREATE = "read-create"
+
+
+WRITABLE = (MaxAccess.READ_WRITE, MaxAccess.READ_CREATE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,8 @@ class Convention:
 class MibObject:
     """A column or a scalar. `oid` has no instance part. `syntax` is an SMI type or textual convention, without its range.
 
-    `field` is its declaration; None for an index and an action column. `operation` is what a SET of it asks for.
+    `field` is its declaration; None for an index, an action column and what the agent holds by itself. `operation` is what
+    a SET of it asks for, `default` what an object of a new row has if it is not set.
     """
 
     name: str
@@ -96,6 +101,7 @@ class MibObject:
     field: Field | None = None
     operation: type[Operation] | None = None
     actions: tuple[type[Operation], ...] = ()
+    default: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +124,29 @@ class MibTable:
     @functools.cached_property
     def readable(self) -> tuple[MibObject, ...]:
         return tuple(o for o in self.objects if o.access in (MaxAccess.READ_ONLY, MaxAccess.READ_WRITE))
+
+    @property
+    def title(self) -> str:
+        return self.row.__name__
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnTable:
+    """A table, or scalars, that only SNMP has: the agent holds its rows, and no row of the model stands behind them."""
+
+    title: str
+    name: str
+    oid: Oid
+    entry_name: str
+    entry_oid: Oid
+    scalar: bool
+    indexes: tuple[str, ...]
+    objects: tuple[MibObject, ...]
+    description: str
+
+    @functools.cached_property
+    def readable(self) -> tuple[MibObject, ...]:
+        return tuple(o for o in self.objects if o.access is not MaxAccess.NOT_ACCESSIBLE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +172,7 @@ class MibNotification:
 
 @dataclass(frozen=True, kw_only=True)
 class Module:
-    """One MIB module: everything that belongs to one root row."""
+    """One MIB module: everything that belongs to one root row; or, in `own`, what only SNMP has."""
 
     name: str
     identity: str
@@ -156,6 +185,12 @@ class Module:
     operations: tuple[MibOperation, ...]
     notifications: tuple[MibNotification, ...]
     event_objects: tuple[MibObject, ...]
+    own: tuple[OwnTable, ...] = ()
+
+    @property
+    def laid_out(self) -> tuple[MibTable | OwnTable, ...]:
+        """All its tables."""
+        return (*self.tables, *self.own)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,12 +18,17 @@ from typing import Protocol
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.decrepit.ciphers.modes import CFB
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
+from cryptography.hazmat.primitives.hmac import HMAC
 
 PASSPHRASE_OCTETS = 1 << 20
 """A passphrase is repeated to this length before it is hashed (RFC 3414, section 2.6)."""
+
+SHORT = 512
+"""Octets up to which AES is done block by block."""
 
 SALT = 8
 """Octets of msgPrivacyParameters, with every privacy protocol."""
@@ -102,35 +107,47 @@ def privacy_key(key: bytes, engine_id: bytes, auth: AuthProtocol, priv: PrivProt
     return out[: priv.key_octets]
 
 
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "md5": hashes.MD5(),
+    "sha1": hashes.SHA1(),
+    "sha224": hashes.SHA224(),
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+
+
 class Authenticator:
     """Makes and checks the digests of one localised key."""
 
     __slots__ = ("_keyed", "octets", "zeros")
 
     def __init__(self, protocol: AuthProtocol, key: bytes) -> None:
-        self._keyed = hmac.new(key, digestmod=protocol.hash_name)
+        self._keyed = HMAC(key, _HASHES[protocol.hash_name])
         self.octets = protocol.truncated
         self.zeros = bytes(self.octets)
 
     def digest(self, message: bytes) -> bytes:
         """The digest of a message whose msgAuthenticationParameters are zeros."""
-        copied = self._keyed.copy()
+        copied = self._keyed.copy()  # half as long as the copy of an object of the standard library
         copied.update(message)
-        return copied.digest()[: self.octets]
+        return copied.finalize()[: self.octets]
 
     def signed(self, message: bytes, at: int) -> bytes:
         """A message with its digest in the place of the zeros at `at`."""
-        return message[:at] + self.digest(message) + message[at + self.octets :]
+        return self.joined(message[:at], message[at + self.octets :])
+
+    def joined(self, before: bytes, behind: bytes) -> bytes:
+        """A message, from what stands before its digest and what stands behind it."""
+        return b"".join((before, self.digest(b"".join((before, self.zeros, behind))), behind))
 
     def genuine(self, message: bytes, at: int, digest: bytes) -> bool:
         """Whether the digest, which stands in the message at `at`, is that of the message; in constant time."""
         if len(digest) != self.octets:
             return False
         copied = self._keyed.copy()
-        copied.update(message[:at])
-        copied.update(self.zeros)
-        copied.update(message[at + self.octets :])
-        return hmac.compare_digest(copied.digest()[: self.octets], digest)
+        copied.update(b"".join((message[:at], self.zeros, message[at + self.octets :])))
+        return hmac.compare_digest(copied.finalize()[: self.octets], digest)
 
 
 class Privacy(Protocol):
@@ -173,10 +190,11 @@ class DesPrivacy:
 class AesPrivacy:
     """AES-CFB-128 (RFC 3826, section 3), for keys of any length that AES takes."""
 
-    __slots__ = ("_algorithm", "_counter")
+    __slots__ = ("_algorithm", "_block", "_counter")
 
     def __init__(self, key: bytes) -> None:
         self._algorithm = AES(key)
+        self._block = Cipher(self._algorithm, ECB()).encryptor()
         self._counter = itertools.count(secrets.randbits(64))
 
     def _cipher(self, salt: bytes, boots: int, time: int) -> "Cipher[CFB]":
@@ -189,7 +207,14 @@ class AesPrivacy:
     def decrypt(self, encrypted: bytes, salt: bytes, boots: int, time: int) -> bytes:
         if len(salt) != SALT:
             raise DecryptionError("a salt of a wrong length")
-        return self._cipher(salt, boots, time).decryptor().update(encrypted)
+        size = len(encrypted)
+        if size > SHORT:
+            return self._cipher(salt, boots, time).decryptor().update(encrypted)
+        # What CFB decrypts with are the vector and the encrypted blocks, each enciphered by itself: the object that does
+        # that is made once, while one for CFB would have to be made for each message, in three times the time.
+        vector = boots.to_bytes(4, "big") + time.to_bytes(4, "big") + salt
+        stream = self._block.update(vector + encrypted[: (size - 1) // 16 * 16])
+        return (int.from_bytes(encrypted, "big") ^ int.from_bytes(stream[:size], "big")).to_bytes(size, "big")
 
 
 def privacy(protocol: PrivProtocol, key: bytes) -> Privacy:

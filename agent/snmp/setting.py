@@ -16,7 +16,7 @@ from agent.operations import Operations
 from agent.schema.declare import Key, Operation
 from agent.snmp import ber
 from agent.snmp.message import Status, Varbind
-from agent.snmp.mib import Oid
+from agent.snmp.mib import MibObject, Oid
 from agent.snmp.vacm import MibView
 from agent.snmp.view import Column, View
 
@@ -94,6 +94,17 @@ class Writer(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A SET that was refused before anything was done, for the audit trail: who asked for what, and why not."""
+
+    principal: Principal
+    hypervisor: str
+    operation: str
+    target: str
+    reason: str
+
+
 @dataclass(kw_only=True)
 class Setting:
     """A SET whose variables all passed the tests. Take its `steps` in order, and then answer it."""
@@ -157,6 +168,36 @@ def _found(view: View, one: Varbind, name: Oid, index: int, asker: Asker) -> tup
     row = place[1] if place else None
     instance = name[len(column.oid) :]
     return column.writer, Ask(index=index, column=column, instance=instance, row=row, tag=one.tag, value=one.value)
+
+
+def refusal(view: View, varbinds: Sequence[Varbind], asker: Asker, refused: Refused) -> Refusal:
+    """What to remember of a SET that failed a test."""
+    one = varbinds[refused.index - 1]
+    arcs = ber.oid(one.oid)
+    number = view.column_of(one.oid)
+    column = view.columns[number] if number is not None else None
+    mib = column.object if column is not None else None
+    target = ".".join(map(str, arcs))
+    if column is not None and mib is not None:
+        target = ".".join((mib.name, *map(str, arcs[len(column.oid) :])))
+    reason = f"{refused.status.label}: {refused.why}" if refused.why else refused.status.label
+    return Refusal(
+        principal=asker.principal,
+        hypervisor=asker.hypervisor,
+        operation=_wanted(mib, one),
+        target=target,
+        reason=reason,
+    )
+
+
+def _wanted(mib: MibObject | None, one: Varbind) -> str:
+    """The name of the operation that a variable of a SET is about, as far as that can be told."""
+    if mib is None or (mib.operation is None and not mib.actions):
+        return "SET"
+    if mib.operation is not None:
+        return mib.operation.__name__
+    number = int.from_bytes(one.value[:8], "big", signed=True)
+    return next((o.__name__ for o in mib.actions if o.number == number), "SET")
 
 
 async def carry_out(setting: Setting, operations: Operations) -> tuple[Status, int]:

@@ -18,7 +18,7 @@ from agent.errors import DeclarationError
 from agent.model import MODEL
 from agent.schema.declare import Field, Model, Operation, Role
 from agent.schema.types import Wire, canonical
-from agent.snmp import mib
+from agent.snmp import mib, operation_mib
 
 ROOT_MODULE = "VIRTMAP-MIB"
 ROOT_DESCRIPTION = (
@@ -110,16 +110,21 @@ class Group:
 
 def generate(model: Model = MODEL) -> dict[str, str]:
     """Every generated module, by its path under `mibs/`."""
-    projected = mib.project(model)
-    homes = _homes(projected)
+    all_of_them = modules(model)
+    homes = _homes(all_of_them)
     files = {ROOT_MODULE: _root()}
-    files |= {m.name: _module(m, homes) for m in projected.modules}
+    files |= {m.name: _module(m, homes) for m in all_of_them}
     for name, text in files.items():
         if not text.isascii():
             raise DeclarationError(
                 f"{name}: SMIv2 text is ASCII, but it holds {next(c for c in text if not c.isascii())!r}"
             )
     return files
+
+
+def modules(model: Model = MODEL) -> tuple[mib.Module, ...]:
+    """Every module but the one that names the arcs: those of the mapping, and those that only SNMP has."""
+    return (*mib.project(model).modules, operation_mib.MODULE)
 
 
 def _root() -> str:
@@ -158,7 +163,7 @@ def _module(module: mib.Module, homes: dict[str, str]) -> str:
             conventions=[c for c in module.conventions if homes[c.name] == module.name],
             groups=groups,
             event_arcs=event_arcs,
-            writable=[o for o in _objects(module) if o.access is mib.MaxAccess.READ_WRITE],
+            writable=[o for o in _objects(module) if o.access in mib.WRITABLE],
             operation_arcs=[
                 Arc(name=operation_arc[n], parent="virtmapOperations", number=n)
                 for n in sorted({o.oid[-2] for o in module.operations})
@@ -209,15 +214,15 @@ def _identity(description: str) -> str:
 
 
 def _objects(module: mib.Module) -> Iterator[mib.MibObject]:
-    for table in module.tables:
+    for table in module.laid_out:
         yield from table.objects
     yield from module.event_objects
 
 
-def _homes(projected: mib.Mib) -> dict[str, str]:
+def _homes(modules: Iterable[mib.Module]) -> dict[str, str]:
     """Which module defines each textual convention of ours: the first that uses it."""
     homes: dict[str, str] = {}
-    for module in projected.modules:
+    for module in modules:
         for o in _objects(module):
             if o.syntax_module is None:
                 homes.setdefault(o.syntax, module.name)
@@ -233,6 +238,8 @@ def _used(module: mib.Module, homes: dict[str, str]) -> dict[str, set[str]]:
         home = o.syntax_module or homes[o.syntax]
         if home != module.name:
             used.setdefault(home, set()).add(o.syntax)
+        if o.default == "zeroDotZero":
+            used["SNMPv2-SMI"].add(o.default)
     if module.name in homes.values():
         used.setdefault("SNMPv2-TC", set()).add("TEXTUAL-CONVENTION")
     if module.operations:
@@ -328,9 +335,9 @@ def _argument(f: Field) -> Iterator[str]:
 
 
 def _groups(module: mib.Module) -> Iterator[Group]:
-    for table in module.tables:
+    for table in module.laid_out:
         yield Group(
-            name=f"virtmap{table.row.__name__}Group",
+            name=f"virtmap{table.title}Group",
             macro="OBJECT-GROUP",
             members=tuple(o.name for o in table.readable),
             description=table.description,

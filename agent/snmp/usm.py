@@ -13,6 +13,7 @@ import enum
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.schema.types import Secret
 from agent.snmp import ber
@@ -29,6 +30,7 @@ from agent.snmp.message3 import (
     encode,
     encode_scoped,
     scoped,
+    usual,
 )
 from agent.snmp.protection import (
     Authenticator,
@@ -53,6 +55,10 @@ OPEN_ENGINE_ID = bytes.fromhex("8000000006")
 
 REPORT_SIZE = 65_507
 """msgMaxSize in what we send: what a datagram over IPv4 can carry to us."""
+
+
+_HEADERS = {level: ber.encode_integer(REPORT_SIZE) + b"\x04\x01" + bytes((level,)) + b"\x02\x01\x03" for level in Level}
+"""What follows msgID in the header of an answer."""
 
 
 class Stat(enum.IntEnum):
@@ -116,11 +122,12 @@ class User:
 class LocalUser:
     """A user with the keys that are good for one engine, ready for use."""
 
-    __slots__ = ("authenticator", "level", "name", "octets", "privacy")
+    __slots__ = ("authenticator", "before_digest", "level", "name", "octets", "privacy")
 
     def __init__(self, user: User, engine_id: bytes) -> None:
         self.name = user.name
         self.octets = user.name.encode()
+        self.before_digest = ber.element(ber.OCTETS, self.octets)
         self.level = user.level
         self.authenticator: Authenticator | None = None
         self.privacy: Privacy | None = None
@@ -128,13 +135,13 @@ class LocalUser:
             return
         key = password_to_key(user.auth_passphrase.reveal().encode(), user.auth)
         self.authenticator = Authenticator(user.auth, localized(key, engine_id, user.auth))
+        self.before_digest += b"\x04" + ber.length(user.auth.truncated)
         if user.priv is not None and user.priv_passphrase is not None:
             key = password_to_key(user.priv_passphrase.reveal().encode(), user.auth)
             self.privacy = privacy(user.priv, privacy_key(key, engine_id, user.auth, user.priv))
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A message that is what it claims to be: who sent it, how it was protected, and what it says."""
 
     message: Message
@@ -164,11 +171,21 @@ class Usm:
         self.engine_id = engine_id
         self.boots = boots
         self.counters = dict.fromkeys(Stat, 0)
-        self._users = {u.name.encode(): LocalUser(u, engine_id) for u in users}
+        self.usual = usual(engine_id, boots)
+        self._known = ber.element(ber.OCTETS, engine_id) + ber.encode_integer(boots)
+        self._users: dict[bytes, LocalUser] = {}
+        self._configured: dict[User, LocalUser] = {}
+        self.renew(users)
 
     def renew(self, users: Iterable[User]) -> None:
-        """Other users from now on; counters, boots and engine ID stay."""
-        self._users = {u.name.encode(): LocalUser(u, self.engine_id) for u in users}
+        """Other users from now on; counters, boots and engine ID stay. Keys are made for those only that changed."""
+        known = self._configured
+        self._configured = {u: known.get(u) or LocalUser(u, self.engine_id) for u in users}
+        self._users = {u.name.encode(): local for u, local in self._configured.items()}
+
+    def user(self, name: str) -> LocalUser:
+        """A user with his keys. KeyError if there is none of this name."""
+        return self._users[name.encode()]
 
     def open(self, message: Message, time: int) -> Opened:
         """What a message says, by the order of RFC 3414, section 3.2. Refused if it cannot be trusted; BerError if
@@ -238,23 +255,45 @@ class Usm:
 
     def _message(self, asked: Message, user: LocalUser | None, level: Level, body: Scoped, time: int) -> bytes:
         plain = encode_scoped(body)
-        name = user.octets if user is not None else asked.security.user
-        digest = salt = b""
         if user is None or user.authenticator is None or not level:
-            security = Security(self.engine_id, self.boots, time, name, digest, salt)
+            name = user.octets if user is not None else asked.security.user
+            security = Security(self.engine_id, self.boots, time, name, b"", b"")
             return encode(asked.number, REPORT_SIZE, level, security, plain)[0]
+        return self.protected(ber.encode_integer(asked.number), user, user.authenticator, level, plain, time)
+
+    def protected(
+        self, number: bytes, user: LocalUser, authenticator: Authenticator, level: Level, plain: bytes, time: int
+    ) -> bytes:
+        """A scoped PDU as an authenticated message, encrypted if the level says so; `number` is msgID as an element."""
+        salt = b""
         if level is Level.AUTH_PRIV and user.privacy is not None:
-            plain, salt = user.privacy.encrypt(plain, self.boots, time)
-        security = Security(self.engine_id, self.boots, time, name, user.authenticator.zeros, salt)
-        return user.authenticator.signed(*encode(asked.number, REPORT_SIZE, level, security, plain))
+            encrypted, salt = user.privacy.encrypt(plain, self.boots, time)
+            plain = b"\x04" + ber.length(len(encrypted)) + encrypted
+        clock = ber.encode_integer(time)
+        fixed = self._known + clock + user.before_digest
+        behind = b"\x04" + ber.length(len(salt)) + salt
+        inner = len(fixed) + authenticator.octets + len(behind)
+        inner_head = b"\x30" + ber.length(inner)
+        outer = len(inner_head) + inner
+        header = _HEADERS[level]
+        before = b"".join((
+            b"\x02\x01\x03\x30", ber.length(len(number) + len(header)), number, header, b"\x04", ber.length(outer),
+            inner_head, fixed,
+        ))  # fmt: skip
+        head = b"\x30" + ber.length(len(before) + inner - len(fixed) + len(plain))
+        before = head + before
+        return authenticator.joined(before, behind + plain)
 
 
 def report_pdu(message: Message, counter: tuple[int, ...], value: int) -> bytes:
     """A Report-PDU with one counter. Its request-id is that of the request, if that can be read, otherwise 0."""
+    return report_body(_request_id(message), counter, value)
+
+
+def report_body(request_id: bytes, counter: tuple[int, ...], value: int) -> bytes:
+    """A Report-PDU with one counter, to the request with this request-id, which is a whole element."""
     bound = varbind(ber.oid_contents(counter), ber.encode_integer(value & 0xFFFF_FFFF, ber.COUNTER32))
-    return ber.element(
-        Pdu.REPORT, _request_id(message) + b"\x02\x01\x00\x02\x01\x00" + ber.element(ber.SEQUENCE, bound)
-    )
+    return ber.element(Pdu.REPORT, request_id + b"\x02\x01\x00\x02\x01\x00" + ber.element(ber.SEQUENCE, bound))
 
 
 def _request_id(message: Message) -> bytes:

@@ -8,7 +8,7 @@ narrowed View like any other and asks nothing for each variable.
 """
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.snmp.message3 import Level
@@ -64,6 +64,11 @@ class MibView:
         self.name = name
         # The longest decides, and of equally long ones the one whose arcs are the greatest.
         self._families = sorted(subtrees, key=lambda s: (len(s.oid), s.oid), reverse=True)
+
+    @property
+    def subtrees(self) -> Sequence[Subtree]:
+        """Its families of subtrees, that first which decides first."""
+        return self._families
 
     def includes(self, arcs: Oid) -> bool:
         """Whether an object instance is in the view."""
@@ -189,10 +194,25 @@ class Policy:
         self._groups = dict(groups)
         self._contexts = frozenset(contexts)
         by_name = {v.name: v for v in views}
+        self.views: Sequence[MibView] = tuple(by_name.values())
         self._entries = [
             (e, Grant(*(None if name is None else by_name[name] for name in (e.read, e.write, e.notify))))
             for e in sorted(entries, key=_preference, reverse=True)
         ]
+
+    @property
+    def groups(self) -> Mapping[tuple[int, str], str]:
+        """The group of each security model and name."""
+        return self._groups
+
+    @property
+    def contexts(self) -> Collection[str]:
+        return self._contexts
+
+    @property
+    def entries(self) -> Sequence[AccessEntry]:
+        """The access entries, that first which is tried first."""
+        return [entry for entry, _ in self._entries]
 
     def access(self, model: int, name: str, level: Level, context: str) -> Grant | Denial:
         """The views for a security name at a level in a context, or why there are none (RFC 3415, section 3.2)."""

@@ -13,7 +13,7 @@ positions, which a walk always hits. Other OIDs are found by bisection.
 import logging
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +137,10 @@ class RowIndex:
 
     __slots__ = ("arcs", "positions", "suffixes")
 
+    arcs: Sequence[Oid]
+    suffixes: Sequence[bytes]
+    positions: Mapping[bytes, int]
+
     def __init__(self, arcs: tuple[Oid, ...]) -> None:
         self.arcs = arcs
         self.suffixes = [ber.suffix_contents(a) for a in arcs]
@@ -206,11 +210,16 @@ class Column:
         page.used = True
         return page
 
+    def values(self, first: int, stop: int) -> Sequence[Any]:
+        """What the rows from `first` up to, but without, `stop` show, not yet encoded."""
+        place = self.place
+        return [record[place] for record in self.records[first:stop]]
+
     def encoded(self, number: int) -> Page:
         start = number << _SHIFT
-        place, head, encode, wrap = self.place, self.head, self.encode, self._wrap
+        head, encode, wrap = self.head, self.encode, self._wrap
         suffixes = self.index.suffixes[start : start + PAGE]
-        values = [record[place] for record in self.records[start : start + PAGE]]
+        values = self.values(start, start + PAGE)
         try:
             kind = _NUMBERS.get(encode)
             if kind and len(head) + 16 < 0x40 and max(filter(None, values), default=0) < 1 << 8 * kind[1]:
@@ -269,12 +278,17 @@ class TableView:
 
     __slots__ = ("columns", "index", "mib", "table")
 
-    def __init__(self, mib: MibTable, table: Table, before: "TableView | None") -> None:
+    def __init__(
+        self, mib: MibTable, table: Table, before: "TableView | None", writer: "Writer | None" = None
+    ) -> None:
         self.mib = mib
         self.table = table
         same = before if before is not None and before.index.arcs is table.indexes else None
         self.index: RowIndex = same.index if same else RowIndex(table.indexes)
         self.columns: list[Column] = [_column(o, self.index, table.records) for o in mib.readable]
+        for column in self.columns:
+            if column.object is not None and (column.object.operation or column.object.actions):
+                column.writer = writer
         if same:
             for column, old in zip(self.columns, same.columns, strict=True):
                 column.inherit(old)
@@ -283,6 +297,7 @@ class TableView:
 def _column(mib: MibObject, index: RowIndex, records: Sequence[Values]) -> Column:
     if mib.field is None:  # an action column: reading always gives none(0)
         column: Column = Computed(mib.oid, index, lambda _: b"\x02\x01\x00")
+        column.records = records  # of whom an operation is asked
     else:
         column = Column(mib.oid, index, records, mib.field.position, encoder(mib.field.semantic))
     column.object = mib
@@ -295,15 +310,16 @@ class Tables:
     Of each table the published view is kept and, for the moment between preparing and publishing, the next one.
     """
 
-    def __init__(self, mib: Mib) -> None:
+    def __init__(self, mib: Mib, writer: "Writer | None" = None) -> None:
         self._mibs = {t.row: t for t in mib.tables}
+        self._writer = writer
         self._views: dict[type[Row], tuple[TableView, ...]] = {}
 
     def prepare(self, table: Table) -> None:
         """Make the view of a table that is about to be published. May run in a worker thread, one call at a time."""
         if table.row in self._mibs:
             known = self._views.get(table.row, ())
-            view = TableView(self._mibs[table.row], table, known[-1] if known else None)
+            view = TableView(self._mibs[table.row], table, known[-1] if known else None, self._writer)
             self._views[table.row] = (*known[-1:], view)
 
     def views(self, snapshot: Snapshot) -> list[TableView]:
@@ -317,7 +333,7 @@ class Tables:
                 if view is known[-1] and len(known) > 1:
                     self._views[row] = (view,)
                 return view
-        made = TableView(self._mibs[row], table, known[-1] if known else None)
+        made = TableView(self._mibs[row], table, known[-1] if known else None, self._writer)
         if row.internal or not known:
             self._views[row] = (made,)
         return made

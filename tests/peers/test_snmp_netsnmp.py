@@ -55,7 +55,7 @@ class Running(threading.Thread):
         self.loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         async with world(self._uri) as self.world:
             server = Server(self.world.engine, self.world.operations)
-            ((_, self.port),) = server.start([("127.0.0.1", 0)])
+            ((_, _, self.port),) = await server.start([("udp", "127.0.0.1", 0)])
             self._up.set()
             await self._end.wait()
             await server.stop()

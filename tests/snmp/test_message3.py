@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from agent.snmp.ber import BerError
 from agent.snmp.message3 import (
+    NOTHING,
+    TSM,
     InvalidFlags,
     Level,
     Message,
@@ -16,6 +18,7 @@ from agent.snmp.message3 import (
     UnsupportedModel,
     encode,
     encode_scoped,
+    encode_tsm,
     parse,
     scoped,
 )
@@ -121,6 +124,42 @@ def test_privacy_without_authentication_is_told_apart() -> None:
 def test_another_security_model_is_told_apart() -> None:
     with pytest.raises(UnsupportedModel):
         parse(whole(header(model=4), text(b"whatever"), payload()))
+    with pytest.raises(UnsupportedModel):
+        parse(whole(header(), secured(), payload()), TSM)
+
+
+TSM_GET = bytes.fromhex(
+    "3033020103"  # message, version 3
+    "301102042a3b4c5d0203" + "00ffff" + "0401" + "07" + "020104"  # msgID, msgMaxSize 65535, authPriv, reportable, TSM
+    "0400"  # no security parameters
+    "30190405" + "8000000006" + "0400" + PDU.hex()  # the engine that is asked, the default context
+)
+
+
+def test_a_message_of_the_transport_security_model_byte_by_byte() -> None:
+    """RFC 5591, section 4: nothing in the security parameters, and the scoped PDU in clear although it is private."""
+    found = parse(TSM_GET, TSM)
+    assert (found.number, found.max_size, found.level, found.reportable) == (0x2A3B4C5D, 65535, Level.AUTH_PRIV, True)
+    assert found.security == NOTHING
+    assert scoped(found.payload) == Scoped(bytes.fromhex("8000000006"), b"", PDU)
+    assert found.whole == TSM_GET
+    assert encode_tsm(0x2A3B4C5D, 65535, Level.AUTH_PRIV, found.payload, reportable=True) == TSM_GET
+
+
+@pytest.mark.parametrize(
+    ("what", "data"),
+    [
+        ("security parameters", whole(header(b"\x03", model=4), text(b"x"), payload())),
+        ("those of USM", whole(header(b"\x03", model=4), secured(), payload())),
+        ("an encrypted payload", whole(header(b"\x03", model=4), text(b""), text(b"encrypted"))),
+        ("no payload", whole(header(b"\x03", model=4), text(b""))),
+        ("security in no octet string", whole(header(b"\x03", model=4), tlv(0x30, b""), payload())),
+        ("privacy alone", whole(header(b"\x02", model=4), text(b""), payload())),
+    ],
+)
+def test_what_is_no_message_of_the_transport_security_model(what: str, data: bytes) -> None:
+    with pytest.raises(BerError):
+        parse(data, TSM)
 
 
 @pytest.mark.parametrize(
@@ -164,3 +203,14 @@ def test_what_is_encoded_is_parsed(
 def test_a_scoped_pdu_that_is_encoded_is_parsed(engine: bytes, context: bytes, body: bytes) -> None:
     one = Scoped(engine, context, tlv(0xA0, body))
     assert scoped(encode_scoped(one)) == one
+
+
+@settings(deadline=None)
+@given(small, st.integers(484, 2**31 - 1), st.sampled_from(Level), st.binary(max_size=300), st.booleans())
+def test_what_is_encoded_for_the_transport_security_model_is_parsed(
+    msg_id: int, size: int, level: Level, body: bytes, reportable: bool
+) -> None:
+    inner = encode_scoped(Scoped(b"e", b"c", tlv(0xA0, body)))
+    data = encode_tsm(msg_id, size, level, inner, reportable=reportable)
+    found = parse(data, TSM)
+    assert found == Message(msg_id, size, level, reportable, NOTHING, found.digest_at, inner, data)

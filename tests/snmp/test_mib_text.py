@@ -31,7 +31,15 @@ BASE = ("SNMPv2-CONF", "SNMPv2-SMI", "SNMPv2-TC")
 
 INHERENT = {
     "HCNUM-TC": {"module-name-suffix", "type-unref", "type-without-format"},
+    "IANA-STORAGE-MEDIA-TYPE-MIB": {"type-unref"},
+    "IF-MIB": {"type-unref"},
+    "LIBVIRT-MIB": {"group-membership", "index-element-accessible"},
     "SNMP-FRAMEWORK-MIB": {"identifier-case-match", "previous-definition", "type-unref", "type-without-format"},
+    "SNMP-NOTIFICATION-MIB": {"index-element-no-size", "index-exceeds-too-large"},
+    "SNMP-TARGET-MIB": {"group-unref", "type-unref"},
+    "SNMP-USER-BASED-SM-MIB": {"type-without-format"},
+    "SNMP-VIEW-BASED-ACM-MIB": {"index-element-no-size", "index-exceeds-too-large"},
+    "UUID-TC-MIB": {"type-unref"},
 }
 """What smilint says of the very names and types that an RFC gave; only other facts could silence it."""
 

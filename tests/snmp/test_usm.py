@@ -194,7 +194,7 @@ def test_octets_that_do_not_decrypt(usm: Usm) -> None:
     short = asked(Level.AUTH_NO_PRIV)
     key = localized(password_to_key(AUTH_PASS.encode(), AuthProtocol.SHA256), ENGINE, AuthProtocol.SHA256)
     signer = Authenticator(AuthProtocol.SHA256, key)
-    security = dataclasses.replace(short.security, digest=signer.zeros, salt=b"short")
+    security = short.security._replace(digest=signer.zeros, salt=b"short")
     data, at = encode(9, 1500, Level.AUTH_PRIV, security, b"anything", reportable=True)
     message = parse(signer.signed(data, at))
     refused = refusal(usm, message)
@@ -239,7 +239,7 @@ def test_an_answer_is_protected_as_the_request_was(usm: Usm, level: Level) -> No
 def test_the_overhead_is_an_upper_bound(one: User, size: int) -> None:
     usm = Usm(bytes(32), 2**31 - 2, [dataclasses.replace(one, name="u" * 32)])
     local = usm._users[b"u" * 32]
-    message = dataclasses.replace(asked(Level.NO_AUTH_NO_PRIV), number=2**31 - 1)
+    message = asked(Level.NO_AUTH_NO_PRIV)._replace(number=2**31 - 1)
     opened = Opened(message, local, one.level, Scoped(bytes(32), b"c" * 255, b""))
     pdu = wire.tlv(wire.RESPONSE, bytes(size))
     whole = len(usm.seal(opened, pdu, 2**31 - 1))
