@@ -24,7 +24,7 @@ from agent.demo import Addresses
 from agent.driver import Driver
 from agent.errors import ConfigError
 from agent.inventory import Inventory, Pace
-from agent.operations import Operations
+from agent.operations import PER_PRINCIPAL, Operations
 from agent.pauses import Pauses
 from agent.snmp.service import Service
 from agent.state import State
@@ -62,7 +62,8 @@ class Agent:
         self.pauses = Pauses()
         self.state = State(config.state.directory)
         self.inventories = {d.name: self._inventory(d) for d in drivers}
-        self.operations = Operations(self.inventories, self.state)
+        each = config.snmp.operations_per_user if config.snmp is not None else PER_PRINCIPAL
+        self.operations = Operations(self.inventories, self.state, per_principal=each)
         self._snmp: Service | None = None
         self._cim: CimServer | None = None
         self._accounts: Accounts | None = None
@@ -125,6 +126,8 @@ class Agent:
             self._snmp.reload(kept)
         if self._accounts is not None:
             self._accounts.renew(kept.accounts)
+        if kept.snmp is not None:
+            self.operations.per_principal = kept.snmp.operations_per_user
         later = needs_restart(self.config, config)
         self.config = kept
         log.info("reloaded%s", f"; waits for a restart: {', '.join(later)}" if later else "")

@@ -27,6 +27,9 @@ log = logging.getLogger("virtmap.operations")
 audit_log = logging.getLogger("virtmap.audit")
 
 KEPT_JOBS = 100
+PER_PRINCIPAL = 8
+"""Operations of one principal that may run at a time."""
+
 REREAD_LIMIT = 5.0
 
 
@@ -87,7 +90,7 @@ class Operations:
 
     def __init__(
         self, inventories: Mapping[str, Inventory], trail: AuditTrail, *, limit: float = 30.0, at_once: int = 16,
-        per_principal: int = 8,
+        per_principal: int = PER_PRINCIPAL,
     ) -> None:  # fmt: skip
         self._inventories = inventories
         self._trail = trail

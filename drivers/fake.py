@@ -1,8 +1,8 @@
 """A hypervisor wholly in memory: every column filled, every operation done, every failure to be had on request.
 
 It ships, since demonstrations, benchmarks and the tests of everything above the contract run on it. Its URI tells what
-it holds: `fake:///?domains=10000&disks=2&nics=1&vcpus=2&statistics=0&seed=1&delay=0`, where `delay` is how many
-milliseconds each call takes, and `statistics` how many each vCPU and disk of a running domain has beneath it: named
+it holds: `fake:///?domains=10000&disks=2&nics=1&vcpus=2&statistics=0&seed=1&delay=0&events=0`, where `delay` is how many
+milliseconds each call takes, `events` how many times a second some domain is paused or resumed, and `statistics` how many each vCPU and disk of a running domain has beneath it: named
 statistics, bins for each operation, intervals. A real disk keeps none unless its definition asks for them. Values
 follow from the seed and from how often a domain was read: counters grow with each reading of a running domain, gauges
 go up and down.
@@ -12,6 +12,7 @@ row, the values that move (the former ones plus the steps of this phase), and on
 order.
 """
 
+import itertools
 import random
 import re
 import threading
@@ -187,7 +188,7 @@ _AFFINITY = f"0-{HOST_CPUS - 1}"
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What the fake holds and how it behaves, from its URI. `delay` in milliseconds."""
+    """What the fake holds and how it behaves, from its URI. `delay` in milliseconds, `events` a second."""
 
     domains: int = 3
     disks: int = 2
@@ -196,6 +197,7 @@ class Shape:
     statistics: int = 0
     seed: int = 1
     delay: int = 0
+    events: int = 0
 
 
 def shape(uri: str) -> Shape:
@@ -317,7 +319,9 @@ class Fake:
         with self._mutex:
             if self._lost is not None:
                 raise Unreachable(f"{self.uri}: {self._lost}")
-            self._connected_at = datetime.now(UTC)
+            self._connected_at = now = datetime.now(UTC)
+        if self.shape.events:
+            threading.Thread(target=self._live, args=(now,), name=f"{self.name}-events", daemon=True).start()
 
     def close(self) -> None:
         with self._mutex:
@@ -597,6 +601,22 @@ class Fake:
         )  # fmt: skip
 
     # --- waiting and telling
+
+    def _live(self, since: datetime) -> None:
+        """Pause and resume one domain after the other, as long as this connection lasts."""
+        names = list(self._guests)
+        for number in itertools.count():
+            time.sleep(1 / self.shape.events)
+            with self._mutex:
+                if self._connected_at is not since:
+                    return
+                found = self._guests.get(names[number // 2 % len(names)]) if names else None
+                told: Told = []
+                if found is not None and found.state is DomainState.RUNNING:
+                    self._suspend(found, guest.Suspend(), told)
+                elif found is not None and found.state is DomainState.PAUSED:
+                    self._resume(found, guest.Resume(), told)
+                self._tell(told)
 
     def _pause(self) -> None:
         if self.shape.delay:

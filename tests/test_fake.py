@@ -13,6 +13,7 @@ from agent.errors import Busy, ConfigError, Invalid, NotFound, Unreachable
 from agent.model import MODEL, Disk, Domain, Host, Nic, Vcpu
 from agent.model import domain as guest
 from agent.model.domain import DomainState, DomainStateReason
+from agent.model.domain_events import DomainResumed, DomainSuspended
 from agent.model.host import DefineDomain, ReadCapabilities
 from agent.model.vcpu import VcpuState
 from agent.schema.declare import Operation, Row
@@ -424,3 +425,20 @@ def test_threads_do_not_tread_on_each_other() -> None:
     for thread in threads:
         thread.join(60)
     assert wrong == []
+
+
+def test_it_can_live_of_its_own() -> None:
+    fake, heard = Fake("default", "fake:///?domains=2&events=500"), []
+    enough = threading.Event()
+
+    def listen(told: Heard) -> None:
+        heard.append(told)
+        if len(heard) >= 8:
+            enough.set()
+
+    fake.listen(listen)
+    fake.connect()
+    assert enough.wait(10)
+    fake.close()
+    kinds = [type(h.event) for h in heard if isinstance(h, Happened)]
+    assert kinds[:4] == [DomainSuspended, DomainResumed, DomainSuspended, DomainResumed]

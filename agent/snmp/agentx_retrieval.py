@@ -75,16 +75,17 @@ class Narrow:
         find = bisect_left if include else bisect_right
         return number, find(column.index.arcs, arcs[size:])
 
-    def element(self, arcs: Oid) -> bytes:
-        """The element of an instance's value, or the exception that says why there is none."""
+    def value(self, arcs: Oid) -> tuple[bytes, bytes]:
+        """What stands before and behind the name of an instance: its value, or the exception that says why it has none."""
         number, row = self.place(arcs, include=True)
         if number < len(self.columns) and row < self.columns[number].count:
             column = self.columns[number]
             if column.oid + column.index.arcs[row] == arcs:
-                return column.value(row) or b"\x81\x00"
+                element = column.value(row)
+                return (element and _converted(element, column)) or (_NO_INSTANCE, b"")
         number = bisect_right(self._oids, arcs) - 1
         known = number >= 0 and arcs[: len(self._oids[number])] == self._oids[number]
-        return b"\x81\x00" if known else b"\x80\x00"
+        return _NO_INSTANCE if known else _NO_OBJECT, b""
 
 
 class Source:
@@ -185,23 +186,25 @@ class Leaf:
         """Take in the rows from `low` on that have an element. `names` are those of their page."""
         self.stop = low + len(elements)
         head, context, end = agentx.oid(column.oid), self.frame.context, self.frame.end
-        starts: dict[int, tuple[bytes, bytes, int]] = {}
-        rows, tails, keys, pack = self.rows, self.tails, self.keys, _u32.pack
+        starts: dict[int, tuple[bytes, bytes]] = {}
+        befores: dict[tuple[int, bytes, int], bytes] = {}
+        rows, tails, keys, pack, join = self.rows, self.tails, self.keys, _u32.pack, b"".join
         for row, (name, element) in enumerate(zip(self.names[low % PAGE :], elements, strict=False), low):
-            if not element:
+            if not element or (made := _converted(element, column)) is None:
                 continue
-            made = _converted(element, column)
-            if made is None:
-                continue
-            if len(name) not in starts:
-                start = bytes((head[0] + len(name) // 4,)) + head[1:]
-                size = len(start) + len(name)
-                starts[len(name)] = start, pack(len(context) + size + len(end)) + context + start, 12 + size
-            start, key, size = starts[len(name)]
             kind, data = made
+            long = len(name)
+            if long not in starts:
+                start = bytes((head[0] + long // 4,)) + head[1:]
+                starts[long] = start, pack(len(context) + len(start) + long + len(end)) + context + start
+            start, key = starts[long]
+            before = befores.get((long, kind, len(data)))
+            if before is None:
+                size = 12 + len(start) + long + len(data)
+                before = befores[long, kind, len(data)] = pack(size) + _NOTHING + kind + start
             rows.append(row)
-            tails.append(b"".join((pack(size + len(data)), _NOTHING, kind, start, name, data)))
-            keys.append(b"".join((key, name, end)))
+            tails.append(join((before, name, data)))
+            keys.append(join((key, name, end)))
 
 
 def _converted(element: bytes, column: Column) -> tuple[bytes, bytes] | None:
@@ -225,9 +228,13 @@ def _converted(element: bytes, column: Column) -> tuple[bytes, bytes] | None:
     return struct.pack(">HH", kind, 0), data
 
 
-_OCTETS, _GAUGE, _INTEGER, _COUNTER = (
-    struct.pack(">HH", t, 0) for t in (Type.OCTETS, Type.GAUGE32, Type.INTEGER, Type.COUNTER64)
-)
+_OCTETS, _GAUGE, _INTEGER, _COUNTER, _NO_OBJECT, _NO_INSTANCE, _END = (
+    struct.pack(">HH", t, 0)
+    for t in (
+        Type.OCTETS, Type.GAUGE32, Type.INTEGER, Type.COUNTER64, Type.NO_SUCH_OBJECT, Type.NO_SUCH_INSTANCE,
+        Type.END_OF_MIB_VIEW,
+    )
+)  # fmt: skip
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
@@ -309,8 +316,8 @@ class Retrieval:
         narrow = self.narrow(context)
         out = []
         for one in ranges:
-            kind, data = agentx.of_element(narrow.element(one.start))
-            out.append(struct.pack(">HH", kind, 0) + agentx.oid(one.start) + data)
+            kind, data = narrow.value(one.start)
+            out.append(kind + agentx.oid(one.start) + data)
         return out
 
     def get_next(self, pdu: bytes) -> list[bytes]:
@@ -439,9 +446,6 @@ class Retrieval:
         leaf.fill(column, count * PAGE, _elements(column, page, count * PAGE))
         source.keep(key, leaf)
         return leaf
-
-
-_END = struct.pack(">HH", Type.END_OF_MIB_VIEW, 0)
 
 
 def _end_of_range(pdu: bytes, at: int) -> int:

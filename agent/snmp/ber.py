@@ -101,6 +101,20 @@ def oid(contents: bytes) -> tuple[int, ...]:
     return tuple(arcs)
 
 
+_SIZES = {INTEGER: (1, 8), IP_ADDRESS: (4, 4), COUNTER32: (1, 5), UNSIGNED: (1, 5), TICKS: (1, 5), COUNTER64: (1, 9)}
+_ANY = frozenset((0x03, OCTETS, NULL, OID, OPAQUE, NO_SUCH_OBJECT, NO_SUCH_INSTANCE, END_OF_MIB_VIEW))
+
+
+def value(tag: int, contents: bytes) -> None:
+    """BerError unless this may be the value of a variable: of a type that SNMP has or had (RFC 1442 had BIT STRING), and of
+    a size that the type can have."""
+    if tag in _ANY:
+        return
+    low, high = _SIZES.get(tag, (0, -1))
+    if not low <= len(contents) <= high:
+        raise BerError(f"no value of the type 0x{tag:02x}")
+
+
 @functools.lru_cache(maxsize=65536)
 def arc(value: int) -> bytes:
     """One arc in base 128."""

@@ -24,7 +24,9 @@ from agent.snmp import security as securing
 from agent.snmp.ber import BerError
 from agent.snmp.familiar import Layouts
 from agent.snmp.message import (
+    CONFIRMED,
     VERSION_1,
+    VERSION_2C,
     VERSION_3,
     Pdu,
     Request,
@@ -37,6 +39,7 @@ from agent.snmp.message import (
     plain_pdu,
     response,
     response_pdu,
+    success,
 )
 from agent.snmp.message3 import Level
 from agent.snmp.mib import Mib, Oid, project
@@ -149,6 +152,15 @@ class Way(NamedTuple):
     """What came, in version 3, through a transport that protects it."""
 
 
+class Guest(NamedTuple):
+    """Somebody with a community, at an address: what is granted to him, and the view he reads through, if he may."""
+
+    community: Community
+    context: Context
+    grant: Grant | Denial
+    view: MibView | None
+
+
 class Use(NamedTuple):
     """What somebody's questions in a context lead to: `largest` is the longest answer, `overhead` what of it is not variable
     bindings, `names` are the two of the scoped PDU, as elements."""
@@ -210,6 +222,7 @@ class Engine:
         self._certificates = {c.fingerprint: c for c in security.certificates}
         self.usm.renew([a.user for a in security.accounts])
         self._layouts.forget()
+        self._guests: dict[tuple[bytes, int, str], Guest] = {}
         self._gate = Gate(self._clock)
         self._grants: dict[tuple[int, str, int, str], Grant | Denial] = {}
 
@@ -250,18 +263,7 @@ class Engine:
                 if message is not None:
                     return self._authentic(message, host, port, largest)
                 request = parse_any(data)
-            community = self._communities.get(request.community)
-            if community is None or not self._admitted(community, request, host):
-                self._unknown()
-                return None
-            if community.rate is not None and not self._gate.pace(community):
-                self.statistics.tooOften += 1
-                return None
-            context = self.contexts[community.hypervisor]
-            key = (request.version + 1, community.label, 0, community.hypervisor)
-            grant = self._grants.get(key) or self._granted(key)
-            way = Way(min(largest, self._largest_untrusted), overhead(request), None, None)
-            return self._answer(request, way, community, grant, context, (host, port))
+            return self._with_community(request, host, port, largest)
         except UnsupportedVersion:
             pass  # answered below: what is raised in a handler passes by the other handlers
         except BerError:
@@ -273,8 +275,39 @@ class Engine:
             self.statistics.snmpInASNParseErrs += 1
         return None
 
-    def _admitted(self, community: Community, request: Request, host: str) -> bool:
-        return request.version in community.versions and self._gate.source(community, host)
+    def _with_community(self, request: Request, host: str, port: int, largest: int) -> bytes | Setting | None:
+        who = (request.community, request.version, host)
+        guest = self._guests.get(who) or self._admitted(who)
+        if guest is None:
+            self._unknown()
+            return None
+        community, context, grant, view = guest
+        if community.rate is not None and not self._gate.pace(community):
+            self.statistics.tooOften += 1
+            return None
+        limit = min(largest, self._largest_untrusted)
+        above = overhead(request)
+        if view is not None and request.version == VERSION_2C and request.pdu in _READ:
+            try:
+                raw = _READ[request.pdu](context.seen(view, VERSION_2C), request, limit - above)
+                return success(request.community, request.request_id, raw)
+            except retrieval.TooBig:
+                pass  # said below
+        return self._answer(request, Way(limit, above, None, None), community, grant, context, (host, port))
+
+    def _admitted(self, who: tuple[bytes, int, str]) -> "Guest | None":
+        """Whose community this is, if he may use it in this version and from this address; remembered."""
+        name, version, host = who
+        community = self._communities.get(name)
+        if community is None or version not in community.versions or not self._gate.source(community, host):
+            return None
+        grant = self._granted((version + 1, community.label, 0, community.hypervisor))
+        view = grant.read if isinstance(grant, Grant) else None
+        guest = Guest(community, self.contexts[community.hypervisor], grant, view)
+        if len(self._guests) >= securing.KNOWN_SOURCES:
+            self._guests.clear()
+        self._guests[who] = guest
+        return guest
 
     def _unknown(self) -> None:
         self.statistics.snmpInBadCommunityNames += 1
@@ -415,7 +448,7 @@ class Engine:
         """A report of one of the counters, to somebody who waits for an answer (RFC 3412, section 7.1, step 3)."""
         value = getattr(self.statistics, counter) + 1
         setattr(self.statistics, counter, value)
-        if not message.reportable or request.pdu not in _CONFIRMED:
+        if not message.reportable or request.pdu not in CONFIRMED:
             return None
         return self._sealed(usm.report_body(request.request_id, _REPORTED[counter], value), way)
 
@@ -438,11 +471,11 @@ class Engine:
             self._unhandled(request)
             return None
         if isinstance(grant, Denial):
-            return self._respond(request, way, request.varbinds_raw, Status.AUTHORIZATION_ERROR)
+            return self._refused(request, way, Status.AUTHORIZATION_ERROR)
         if kind == Pdu.SET:
             return self._set(request, way, who, grant, context, source)
         if grant.read is None:
-            return self._respond(request, way, request.varbinds_raw, Status.AUTHORIZATION_ERROR)
+            return self._refused(request, way, Status.AUTHORIZATION_ERROR)
         view = context.seen(grant.read, request.version)
         room = way.largest - way.overhead
         try:
@@ -450,7 +483,7 @@ class Engine:
         except retrieval.TooBig:
             return self._too_big(request, way)
         except retrieval.NoSuchName as missing:
-            return self._respond(request, way, request.varbinds_raw, Status.NO_SUCH_NAME, missing.index)
+            return self._refused(request, way, Status.NO_SUCH_NAME, missing.index)
 
     def _unhandled(self, request: Request) -> None:
         """A response, a trap or an inform, which an agent's command responder does not take, or no PDU at all."""
@@ -458,7 +491,15 @@ class Engine:
             raise BerError(f"no PDU of this version has the tag 0x{request.pdu:02x}")
         self.statistics.snmpUnknownPDUHandlers += 1
 
+    def _refused(self, request: Request, way: Way, status: Status, index: int = 0) -> bytes | None:
+        """An error, with the variables of the request, if they fit."""
+        answer = self._respond(request, way, request.varbinds_raw, status, index)
+        return answer if len(answer) <= way.largest else self._too_big(request, way)
+
     def _respond(self, request: Request, way: Way, raw: bytes, status: int = 0, index: int = 0) -> bytes:
+        if status:  # names are given back that maybe nobody has looked at; a malformed one makes no answer at all
+            for one in request.varbinds:
+                ber.oid(one.oid)
         if request.version != VERSION_3:
             return response(request, raw, status, index)
         return self._sealed(response_pdu(request, raw, status, index), way)
@@ -526,7 +567,6 @@ class Engine:
 
 
 _KNOWN = frozenset(Pdu)
-_CONFIRMED = frozenset((Pdu.GET, Pdu.GETNEXT, Pdu.GETBULK, Pdu.SET, Pdu.INFORM))
 _READ: dict[int, Callable[[View, Request, int], bytes]] = {
     Pdu.GET: retrieval.get,
     Pdu.GETNEXT: retrieval.get_next,

@@ -190,6 +190,7 @@ class _Channel:
         self._queue = queue
         self._engine_id = engine_id
         self._originator: Originator | None = None
+        self._retired: list[Originator] = []
         self._more = asyncio.Event()
         self._changed = asyncio.Event()
         self._flying: set[asyncio.Task[None]] = set()
@@ -206,6 +207,11 @@ class _Channel:
             task.cancel()
         if self._originator is not None:
             self._originator.close()
+        self._close_retired()
+
+    def _close_retired(self) -> None:
+        while self._retired:
+            self._retired.pop().close()
 
     async def emptied(self) -> None:
         """When nothing waits and nothing is on its way."""
@@ -214,9 +220,7 @@ class _Channel:
             await self._changed.wait()
 
     async def _work(self) -> None:
-        from agent.snmp.originator import Originator  # pysnmp comes with it; here it is only this thread that waits
-
-        self._originator = Originator(self._queue.target, self._engine_id)
+        self._originator = self._new()
         while True:
             while len(self._flying) >= (WINDOW if self._answering else 1):
                 await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
@@ -225,7 +229,7 @@ class _Channel:
                 self._more.clear()
                 await self._more.wait()
                 continue
-            task = asyncio.ensure_future(self._send(self._originator, inform))
+            task = asyncio.ensure_future(self._send(inform))
             self._flying.add(task)
             task.add_done_callback(self._landed)
 
@@ -236,16 +240,18 @@ class _Channel:
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         self._flying.discard(task)
+        if not self._flying:
+            self._close_retired()
         self._queue.done()
         self._changed.set()
         if not task.cancelled() and (error := task.exception()):
             self._queue.counters.lost += 1
             log.error("target %s: a fault of the agent", self._queue.target.name, exc_info=error)
 
-    async def _send(self, originator: "Originator", inform: Inform) -> None:
+    async def _send(self, inform: Inform) -> None:
         counters = self._queue.counters
         counters.sent += 1
-        outcome, why = await originator.send(*inform)
+        outcome, why = await self._tried(inform)
         match outcome:
             case Outcome.ACKNOWLEDGED:
                 counters.acknowledged += 1
@@ -254,6 +260,31 @@ class _Channel:
             case Outcome.REFUSED:
                 counters.refused += 1
         self._tell(outcome is Outcome.ACKNOWLEDGED, why)
+
+    async def _tried(self, inform: Inform) -> tuple[Outcome, str]:
+        """What becomes of an inform.
+
+        pysnmp goes on believing in an engine ID that it has once discovered. A receiver that was installed anew has
+        another one, and so who does not answer is discovered anew; if he has answered before, for this inform already.
+        """
+        originator = self._originator or self._new()
+        outcome, why = await originator.send(*inform)
+        if outcome is Outcome.ACKNOWLEDGED or not originator.discovers:
+            return outcome, why
+        renewed = self._renewed(originator)
+        return await renewed.send(*inform) if originator.trusted else (outcome, why)
+
+    def _new(self) -> "Originator":
+        from agent.snmp.originator import Originator  # pysnmp comes with it; here it is only this thread that waits
+
+        return Originator(self._queue.target, self._engine_id)
+
+    def _renewed(self, originator: "Originator") -> "Originator":
+        """One that knows nothing yet, in place of this one, unless that was done meanwhile."""
+        if self._originator is None or self._originator is originator:
+            self._retired.append(originator)
+            self._originator = self._new()
+        return self._originator
 
     def _tell(self, answering: bool, why: str) -> None:
         """Into the log, when it changes."""

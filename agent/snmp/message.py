@@ -27,6 +27,10 @@ class Pdu(enum.IntEnum):
     REPORT = 0xA8
 
 
+CONFIRMED = frozenset((Pdu.GET, Pdu.GETNEXT, Pdu.GETBULK, Pdu.SET, Pdu.INFORM))
+"""The PDUs whose sender waits for an answer: the Confirmed Class (RFC 3411, section 2.8)."""
+
+
 class Status(enum.IntEnum):
     """error-status values (RFC 3416, section 3)."""
 
@@ -135,12 +139,13 @@ def plain_pdu(data: bytes, pdu: int, size: int, version: int, community: bytes =
     first = second = 0
     if data[at : at + 6] == _NO_ERRORS:
         varbind = at + 6
-    elif data[at : at + 2] == b"\x02\x01" and data[at + 2] < 0x80 and data[at + 3 : at + 5] == b"\x02\x01":
-        first, second, varbind = data[at + 2], data[at + 5], at + 6
-        if second > 0x7F:
+    else:  # a GETBULK; its non-repeaters in one octet, max-repetitions in up to four
+        digits = data[at + 4]
+        varbind = at + 5 + digits
+        if data[at] != 2 or data[at + 1] != 1 or data[at + 3] != 2 or not 1 <= digits <= 4 or varbind + 8 > size:
             return None
-    else:
-        return None
+        first = int.from_bytes(data[at + 2 : at + 3], "big", signed=True)
+        second = int.from_bytes(data[at + 5 : varbind], "big", signed=True)
     head = data[varbind : varbind + 6]
     left = size - varbind
     if head != bytes((0x30, left - 2, 0x30, left - 4, 6, left - 8)) or data[-2:] != b"\x05\x00":
@@ -214,6 +219,21 @@ def response_pdu(request: Request, varbinds_raw: bytes, status: int = 0, index: 
 def response(request: Request, varbinds_raw: bytes, status: int = 0, index: int = 0) -> bytes:
     """The response to a request with a community, with this list of encoded variable bindings."""
     return enveloped(request.version, request.community, response_pdu(request, varbinds_raw, status, index))
+
+
+def success(community: bytes, request_id: bytes, varbinds_raw: bytes) -> bytes:
+    """The same as `response` in version 2c without an error, in one go: what it is made of is long, and copied once."""
+    size = len(varbinds_raw)
+    listed = ber.length(size)
+    size += len(listed) + len(request_id) + 7
+    whole = ber.length(size)
+    size += len(whole) + 1
+    name = ber.length(len(community))
+    size += len(name) + len(community) + 4
+    return b"".join(
+        (b"\x30", ber.length(size), b"\x02\x01\x01\x04", name, community, b"\xa2", whole, request_id,
+         b"\x02\x01\x00\x02\x01\x00\x30", listed, varbinds_raw)
+    )  # fmt: skip
 
 
 def enveloped(version: int, community: bytes, pdu: bytes) -> bytes:

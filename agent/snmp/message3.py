@@ -136,14 +136,16 @@ def parse(data: bytes, expected: int = USM) -> Message:
         security, digest_at = _security(data, start, at)
     else:
         security, digest_at = _no_security(start, at)
-    if level & PRIV and model == USM:
+    if level & PRIV and model == USM and data[at : at + 1] != b"\x30":
         payload, _, stop = _octets(data, at, end, 0, len(data))
+    elif level & PRIV and model == USM:  # a scoped PDU in clear is no syntax error (section 6), but decrypts to nothing
+        payload, stop = b"", ber.expect(ber.SEQUENCE, data, at, end)[1]
     else:
         _, stop = ber.expect(ber.SEQUENCE, data, at, end)
         payload = data[at:stop]
     if stop != end:
         raise BerError("more in the message than belongs there")
-    return Message(number, max_size, level, bool(flags[0] & REPORTABLE), security, digest_at, payload, data[:end])
+    return Message(number, max_size, level, bool(flags[0] & REPORTABLE), security, digest_at, payload, data)
 
 
 Usual = Callable[[bytes], Message | None]
@@ -223,7 +225,7 @@ def _security(data: bytes, at: int, end: int) -> tuple[Security, int]:
     start, stop = ber.expect(ber.SEQUENCE, data, at, end)
     if stop != end:
         raise BerError("more in the security parameters than belongs there")
-    engine_id, _, start = _octets(data, start, stop, 0, MAX_ENGINE_ID)
+    engine_id, _, start = _octets(data, start, stop, 0, 255)  # one too long is unknown, which its sender is told
     boots, start = _number(data, start, stop)
     time, start = _number(data, start, stop)
     user, _, start = _octets(data, start, stop, 0, MAX_NAME)
@@ -277,9 +279,7 @@ def _scoped(data: bytes) -> Scoped:
     engine_id, _, at = _octets(data, at, end, 0, MAX_ENGINE_ID)
     context, _, at = _octets(data, at, end, 0, 255)
     _, _, stop = ber.tlv(data, at, end)
-    if stop != end:
-        raise BerError("more in the scoped PDU than belongs there")
-    return Scoped(engine_id, context, data[at:stop])
+    return Scoped(engine_id, context, data[at:stop])  # what follows the PDU is left alone, as in other versions
 
 
 def encode_scoped(value: Scoped) -> bytes:

@@ -14,6 +14,8 @@ Everything hangs under libvirt's enterprise number, in an arc of its own:
         .4.<module>             identities of the modules; a module's number is the table number of its root row
         .5.1                    the agent (sysObjectID)
         .6.<event>.<field>      objects that exist only in notifications
+
+Tables that only SNMP has, without a row of the model behind them, take numbers of the same kind: see `operation_mib`.
 """
 
 import enum

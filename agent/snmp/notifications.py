@@ -165,7 +165,7 @@ class Notifier:
         self._informer: Informer | None = None
         self._pace = _Pace(clock)
         self._stopped = False
-        self.sinks: list[Callable[[Notice], None]] = []
+        self.sinks: list[Callable[[Notice], object]] = []
         self.authentication_traps = True
         """snmpEnableAuthenTraps: whether anybody hears of authentication failures."""
         self._receivers = [self._receiver(t) for t in targets]

@@ -63,6 +63,10 @@ class Originator:
         self._target = target
         self._engine_id = engine_id
         self._engine = _engine(engine_id)
+        self.discovers = target.version == "3"
+        """Whether it has to know the receiver's engine."""
+        self.trusted = False
+        """Whether the receiver has acknowledged anything."""
         self._application = NotificationOriginator(discoveryRetries=DISCOVERIES)
         principal = self._add_principal(target)
         config.add_target_parameters(self._engine, NAME, principal, target.protection.label, MODELS[target.version])
@@ -101,9 +105,11 @@ class Originator:
         except (PySnmpError, PyAsn1Error) as error:
             return Outcome.REFUSED, f"it cannot be sent: {error}"
         try:
-            return await asyncio.wait_for(future, self.patience)
+            outcome, why = await asyncio.wait_for(future, self.patience)
         except TimeoutError:  # pysnmp has lost sight of it
             return Outcome.UNANSWERED, "no answer"
+        self.trusted = self.trusted or outcome is Outcome.ACKNOWLEDGED
+        return outcome, why
 
     def close(self) -> None:
         self._engine.close_dispatcher()

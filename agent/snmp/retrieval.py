@@ -4,7 +4,7 @@
 TooBig. Version 1 knows no exceptions: there a variable that does not exist is an error, NoSuchName.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from agent.snmp import ber
 from agent.snmp.message import VERSION_1, Request, Varbind, varbind
@@ -29,16 +29,31 @@ class NoSuchName(Exception):
 
 def get(view: View, request: Request, room: int) -> bytes:
     """The variable bindings of a GET."""
-    old = request.version == VERSION_1
-    found = [_get(view, v.oid, i if old else 0) for i, v in enumerate(request.varbinds, 1)]
-    return _fitting(found, room)
+    if request.version == VERSION_1:
+        return _fitting(_or_missing(_get, view, request), room)
+    return _fitting([_get(view, v.oid) for v in request.varbinds], room)
 
 
 def get_next(view: View, request: Request, room: int) -> bytes:
     """The variable bindings of a GETNEXT."""
-    old = request.version == VERSION_1
-    found = [_next(view, v.oid, i if old else 0) for i, v in enumerate(request.varbinds, 1)]
-    return _fitting(found, room)
+    if request.version == VERSION_1:
+        return _fitting(_or_missing(_next, view, request), room)
+    return _fitting([_next(view, v.oid) for v in request.varbinds], room)
+
+
+def _or_missing(one: Callable[[View, bytes, int], bytes], view: View, request: Request) -> list[bytes]:
+    """The variables of a request of version 1, or NoSuchName of the last that is missing: the RFC says of one, net-snmp of
+    the last."""
+    found: list[bytes] = []
+    missing: NoSuchName | None = None
+    for index, v in enumerate(request.varbinds, 1):
+        try:
+            found.append(one(view, v.oid, index))
+        except NoSuchName as error:
+            missing = error
+    if missing is not None:
+        raise missing
+    return found
 
 
 def _fitting(found: list[bytes], room: int) -> bytes:
@@ -48,7 +63,7 @@ def _fitting(found: list[bytes], room: int) -> bytes:
     return whole
 
 
-def _get(view: View, oid: bytes, index: int) -> bytes:
+def _get(view: View, oid: bytes, index: int = 0) -> bytes:
     """A variable, or an exception in its place; NoSuchName in version 1, where it has an index."""
     place = view.exact(oid)
     if place is not None and (found := view.columns[place[0]].get(place[1])):
@@ -71,6 +86,11 @@ def get_bulk(view: View, request: Request, room: int) -> bytes:
     singles = min(max(request.first, 0), len(request.varbinds))
     repetitions = max(request.second, 0)
     out: list[bytes] = []
+    if not singles and repetitions and len(request.varbinds) == 1:  # a walk
+        _repeat_one(view, request.varbinds[0].oid, repetitions, room, out)
+        if not out:
+            raise TooBig
+        return out[0] if len(out) == 1 else b"".join(out)
     for one in request.varbinds[:singles]:
         found = _next(view, one.oid)
         if len(found) > room:

@@ -1,4 +1,6 @@
-"""The SNMP side of an agent, put together from its configuration: engine, standards, sockets, and what is reloaded."""
+"""The SNMP side of an agent, put together from its configuration: engine, standards, sockets, notifications, AgentX, and
+what of all that is reloaded.
+"""
 
 import asyncio
 import logging
@@ -12,24 +14,29 @@ from agent.config import Config, SnmpEndpoint
 from agent.errors import VirtmapError
 from agent.inventory import Inventory
 from agent.operations import Operations
-from agent.snmp import usm
+from agent.snmp import notifications, operation_table, usm
 from agent.snmp.engine import Engine
+from agent.snmp.herald import Herald
 from agent.snmp.message import VERSION_1, VERSION_2C
 from agent.snmp.message3 import Level
+from agent.snmp.notifications import Notifier
 from agent.snmp.protection import AuthProtocol, PrivProtocol
 from agent.snmp.security import Account, Certificate, Community, Security
 from agent.snmp.server import Server
 from agent.snmp.standards import (
     Serve,
+    libvirt_mib,
     snmp_framework_mib,
     snmp_mpd_mib,
     snmp_notification_mib,
     snmp_target_mib,
     snmp_usm_mib,
     snmp_vacm_mib,
+    vm_mib,
 )
 from agent.snmp.standards.snmp_target_mib import Target, Version
 from agent.snmp.standards.snmpv2_mib import Configured, Kept, SnmpV2Mib
+from agent.snmp.subagent import Subagent
 from agent.snmp.tls import TlsFiles
 from agent.snmp.vacm import MibView, Subtree
 from agent.state import State
@@ -63,13 +70,26 @@ class Service:
         self._system = SnmpV2Mib(kept, _said(config), authentication_traps=settings.authentication_traps)
         self.engine = Engine(
             inventories, operations, security(config), engine_id=settings.engine_id or state.engine_id(_identity),
-            boots=state.engine_boots(), standards=self._standards(),
+            boots=state.engine_boots(), standards=self._standards(settings),
         )  # fmt: skip
         self._server = Server(self.engine, operations)
+        self.notifier = Notifier(self.engine, told(config), default=config.hypervisors[0].name)
+        self.engine.on_authentication_failure.append(self._authentication_failed)
+        self._heralds = [
+            Herald(
+                context.inventory, self.engine.mib, self.notifier.notify, standards=context.standards,
+                wanted=lambda: self.notifier.listening,
+            )
+            for context in self.engine.contexts.values()
+        ]  # fmt: skip
+        self._subagent: Subagent | None = None
+        if settings.agentx is not None:
+            self._subagent = Subagent(self.engine, operations, str(settings.agentx), settings.agentx_role)
+            self.notifier.sinks.append(self._subagent.notify)
         self._listen = settings.listen
         self._files = tls_files(config)
 
-    def _standards(self) -> Sequence[Serve]:
+    def _standards(self, settings: configuration.Snmp) -> Sequence[Serve]:
         return (
             self._system,
             snmp_framework_mib.serve,
@@ -78,11 +98,17 @@ class Service:
             snmp_vacm_mib.SnmpVacmMib(),
             snmp_target_mib.SnmpTargetMib(lambda: self._targets),
             snmp_notification_mib.SnmpNotificationMib(lambda: self._targets),
+            operation_table.serve,
+            libvirt_mib.serve,
+            vm_mib.serve(per_vm=settings.vm_notifications, bulk=settings.vm_bulk_notifications),
         )
 
     async def start(self) -> tuple[SnmpEndpoint, ...]:
         """Listen. ConfigError when an address cannot be listened on; nothing is left open then."""
         bound = await self._server.start([(e.transport, e.host, e.port) for e in self._listen], self._files)
+        if self._subagent is not None:
+            self._subagent.start()
+        self.notifier.start()
         return tuple(
             SnmpEndpoint(transport=configuration.Transport(transport), host=host, port=port)
             for transport, host, port in bound
@@ -95,16 +121,26 @@ class Service:
             self._server.reload_tls(files)  # first, for it may be refused
         self.engine.configure(security(config))
         self._targets = targets(config)
+        self.notifier.reconfigure(told(config))
         self._system.configure(_said(config), authentication_traps=_settings(config).authentication_traps)
         for context in self.engine.contexts.values():
             context.renew()
 
     async def stop(self) -> None:
-        """Listen no more; what is to be written down is, within a limit."""
+        """Listen no more; what is to be told or written down is, within a limit."""
         await self._server.stop()
+        for herald in self._heralds:
+            herald.stop()
+        await self.notifier.stop()
+        if self._subagent is not None:
+            await self._subagent.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STORE_LIMIT)
         self._clerk.close()
+
+    def _authentication_failed(self) -> None:
+        self.notifier.authentication_traps = self._system.authentication_traps
+        self.notifier.authentication_failure()
 
     def _store(self, name: str, value: str) -> None:
         """Write down what a manager has set, in the order in which it was, without holding up anybody."""
@@ -199,3 +235,16 @@ def targets(config: Config) -> tuple[Target, ...]:
         )
         for i, t in enumerate(config.targets)
     )  # fmt: skip
+
+
+def told(config: Config) -> list[notifications.Target]:
+    """Who is told of notifications, with what it takes to tell them."""
+    users = {u.name: u for u in config.users}
+    return [
+        notifications.Target(
+            name=t.name, host=t.address.host, port=t.address.port, version=t.version, community=t.community,
+            user=None if t.user is None else user(users[t.user]), inform=t.inform, timeout=t.timeout, retries=t.retries,
+            include=t.include, exclude=t.exclude, hypervisors=t.hypervisors,
+        )
+        for t in config.targets
+    ]  # fmt: skip

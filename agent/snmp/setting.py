@@ -117,21 +117,31 @@ class Setting:
 
 
 def tested(view: View, varbinds: Sequence[Varbind], asker: Asker) -> Setting:
-    """The SET that these variables are. Refused at the first variable that fails; BerError if a name is malformed."""
-    names = [ber.oid(one.oid) for one in varbinds]  # before any is answered: a malformed name drops the whole message
-    asks: dict[int, list[Ask]] = {}
-    writers: dict[int, Writer] = {}
-    seen: set[Oid] = set()
+    """The SET that these variables are. Refused at the first variable that fails; BerError if a name or value is malformed.
+
+    A variable that is set twice to the same value is set once. Of two values the last one holds, as in net-snmp, unless it
+    takes an operation of the hypervisor: inconsistentValue.
+    """
+    names = [ber.oid(one.oid) for one in varbinds]  # before any is answered: a malformed one drops the whole message
+    for one in varbinds:
+        ber.value(one.tag, one.value)
+    last: dict[Oid, tuple[Writer, Ask]] = {}
+    replaced: list[tuple[Writer, Ask, Ask]] = []
     failed: Refused | None = None
     for index, (one, name) in enumerate(zip(varbinds, names, strict=True), 1):
         try:
             writer, ask = _found(view, one, name, index, asker)
-            if name in seen:
-                raise Refused(Status.INCONSISTENT_VALUE, index, "the same variable stands twice")
         except Refused as refused:
             failed = refused
             break
-        seen.add(name)
+        if (before := last.get(name)) is not None:
+            if (before[1].tag, before[1].value) == (ask.tag, ask.value):
+                continue
+            replaced.append((*before, ask))
+        last[name] = writer, ask
+    asks: dict[int, list[Ask]] = {}
+    writers: dict[int, Writer] = {}
+    for writer, ask in last.values():
         writers[id(writer)] = writer
         asks.setdefault(id(writer), []).append(ask)
     steps: list[Step | Change] = []
@@ -139,11 +149,20 @@ def tested(view: View, varbinds: Sequence[Varbind], asker: Asker) -> Setting:
         try:
             steps += writers[number].steps(several, asker)
         except Refused as refused:
-            if failed is None or refused.index < failed.index:
-                failed = refused
+            failed = _first(failed, refused)
+    for writer, ask, instead in replaced:
+        try:
+            if any(isinstance(step, Step) for step in writer.steps([ask], asker)):
+                raise Refused(Status.INCONSISTENT_VALUE, instead.index, "the same variable stands twice")
+        except Refused as refused:
+            failed = _first(failed, refused)
     if failed is not None:
         raise failed
     return Setting(asker=asker, steps=_ordered(steps))
+
+
+def _first(one: Refused | None, other: Refused) -> Refused:
+    return other if one is None or other.index < one.index else one
 
 
 def _ordered(steps: Sequence[Step | Change]) -> list[Step | Change]:

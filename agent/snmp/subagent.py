@@ -297,16 +297,17 @@ class Link:
     def _readable(self) -> None:
         session, receive, clock = self.session, self._sock.recv, time.perf_counter
         session.turn()
-        answered = 0.0
-        for _ in range(BATCH):
+        left, until = BATCH, 0.0
+        while left:
             if self._unsent or self.ended.done():
                 return
             try:
                 data = b"" if session.more else receive(READ)
             except (BlockingIOError, InterruptedError):
-                if (found := self._linger(answered)) is None:
+                if clock() > until:
                     return
-                data = found
+                os.sched_yield()
+                continue
             except OSError as error:
                 self._broke(error)
                 return
@@ -320,27 +321,17 @@ class Link:
                 return
             if answer:
                 self.send(answer)
-                answered = clock()
+                until = clock() + LINGER
+                os.sched_yield()  # on one processor the next request cannot come before this
             if session.events:
                 self.take_events()
+            left -= 1
         self._go_on()
 
     def _go_on(self) -> None:
         """Have what came in and is not dealt with dealt with soon."""
         if self.session.more and not self._unsent:
             self._loop.call_soon(self._readable)
-
-    def _linger(self, answered: float) -> bytes | None:
-        """The next octets, if they come soon after an answer, else None. An error is left to the loop to be met again."""
-        clock, receive = time.perf_counter, self._sock.recv
-        until = answered + LINGER
-        while clock() < until:
-            os.sched_yield()
-            try:
-                return receive(READ)
-            except OSError:
-                continue
-        return None
 
     def _give_up(self, error: AgentxError) -> None:
         log.debug("AgentX: %s", error)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from agent.schema.types import Secret
 from agent.snmp import ber
 from agent.snmp.ber import BerError
-from agent.snmp.message import Pdu, varbind
+from agent.snmp.message import CONFIRMED, Pdu, varbind
 from agent.snmp.message3 import (
     HIGHEST,
     MAX_ENGINE_ID,
@@ -244,7 +244,7 @@ class Usm:
 
         It is authenticated only where the sender has to trust what it says of our clock.
         """
-        if not message.reportable:
+        if not _answerable(message):
             return None
         user: LocalUser | None = None
         level = Level.NO_AUTH_NO_PRIV
@@ -294,6 +294,16 @@ def report_body(request_id: bytes, counter: tuple[int, ...], value: int) -> byte
     """A Report-PDU with one counter, to the request with this request-id, which is a whole element."""
     bound = varbind(ber.oid_contents(counter), ber.encode_integer(value & 0xFFFF_FFFF, ber.COUNTER32))
     return ber.element(Pdu.REPORT, request_id + b"\x02\x01\x00\x02\x01\x00" + ber.element(ber.SEQUENCE, bound))
+
+
+def _answerable(message: Message) -> bool:
+    """Whether the sender waits for an answer. The PDU tells, where it can be read; the flag, where not (RFC 3412, section 6.4)."""
+    if message.level is not Level.AUTH_PRIV:
+        try:
+            return scoped(message.payload).pdu[0] in CONFIRMED
+        except BerError:
+            pass
+    return message.reportable
 
 
 def _request_id(message: Message) -> bytes:

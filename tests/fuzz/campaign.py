@@ -40,6 +40,9 @@ from tests.peers.same_security import security
 T = TypeVar("T")
 
 CORPUS = Path(__file__).with_name("corpus") / "engine.txt"
+"""What the search has found to be worth keeping."""
+FOUND = CORPUS.with_name("found.txt")
+"""What once broke the invariant; written by hand."""
 SOURCES = str(Path(agent.snmp.__file__).parent)
 
 PEER = wire3.Peer(engine=ENGINE_ID, boots=1, time=0)
@@ -418,8 +421,9 @@ class Search:
         self.target.sane()
 
 
-def read() -> list[Input]:
-    return [Input.of_line(line) for line in CORPUS.read_text().splitlines() if line and not line.startswith("#")]
+def read(path: Path = CORPUS) -> list[Input]:
+    """The inputs in a file; lines that start with # are comments."""
+    return [Input.of_line(line) for line in path.read_text().splitlines() if line and not line.startswith("#")]
 
 
 def fewest(target: Target, inputs: Iterable[Input]) -> list[Input]:

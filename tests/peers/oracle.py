@@ -57,7 +57,7 @@ def configuration() -> str:
     lines += [
         "rouser nora auth -V narrow",
         "sysservices 72",
-        "maxGetbulkResponses 10000",
+        "maxGetbulkResponses 500",
         "dontLogTCPWrappersConnects yes",
     ]
     return "\n".join(lines) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from agent.snmp.trap import AUTHENTICATION_FAILURE, COLD_START, WARM_START, mess
 from agent.snmp.usm import User, Usm
 from tests import wire
 from tests.agents import looped, until
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")  # pysnmp uses old names of pysmi's
 
 ENGINE_ID = bytes.fromhex("8000905d05aabbccdd")
 PUBLIC = Secret("public")
@@ -285,7 +288,7 @@ async def test_a_target_may_be_protected_less_than_its_user_can_be() -> None:
     ],
 )
 def test_a_target_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"target one|address"):
         v2c(162, **wrong)
 
 
@@ -527,7 +530,7 @@ async def test_informs_leave_nothing_in_the_temporary_directory(
         async with notifying(*informed) as notifier:
             notifier.start()
             await until(lambda: notifier.counters("one").acknowledged and notifier.counters("v3").unanswered)
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_pysnmp_is_left_alone_while_nobody_wants_informs() -> None:

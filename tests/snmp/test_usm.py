@@ -6,12 +6,6 @@ import dataclasses
 import hashlib
 import hmac
 import itertools
-import os
-import socket
-import subprocess
-import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -32,7 +26,6 @@ from agent.snmp.protection import (
 )
 from agent.snmp.usm import OPEN_ENGINE_ID, Opened, Refused, Replays, Stat, User, Usm, engine_id
 from tests import wire
-from tests.programs import program
 
 ENGINE = engine_id(b"\x01\x02\x03\x04\x05\x06\x07\x08")
 AUTH_PASS, PRIV_PASS = "authentic words", "private words"
@@ -346,109 +339,3 @@ def test_any_octets_are_a_message_or_a_ber_error(data: bytes) -> None:
     except BerError:
         return
     assert message.whole == data[: len(message.whole)]
-
-
-# --- net-snmp as the manager
-
-
-class Loop(threading.Thread):
-    """Answers every GET with its own user's name, on a UDP port of its own."""
-
-    def __init__(self, usm: Usm) -> None:
-        super().__init__(name="usm loop", daemon=True)
-        self.usm = usm
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            data, source = self._socket.recvfrom(65535)
-            if not data:
-                return
-            answer = self._answered(parse(data))
-            if answer is not None:
-                self._socket.sendto(answer, source)
-
-    def _answered(self, message: Message) -> bytes | None:
-        try:
-            opened = self.usm.open(message, NOW)
-        except Refused as refused:
-            return self.usm.report(message, refused, NOW)
-        _, inner, _ = wire.taken(opened.scoped.pdu, wire.GET)
-        _, request, _ = wire.taken(inner, wire.INTEGER)
-        bound = wire.binding(SYS_NAME, wire.text(opened.user.name))
-        pdu = wire.tlv(wire.INTEGER, request) + wire.number(0) + wire.number(0) + wire.tlv(0x30, bound)
-        return self.usm.seal(opened, wire.tlv(wire.RESPONSE, pdu), NOW)
-
-    def stop(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.sendto(b"", ("127.0.0.1", self.port))
-        self.join(10)
-        assert not self.is_alive()
-        self._socket.close()
-
-
-@pytest.fixture(scope="module")
-def loop() -> Iterator[Loop]:
-    program("snmpget", "snmp")
-    running = Loop(Usm(ENGINE, 5, EVERY))
-    yield running
-    running.stop()
-
-
-def snmpget(loop: Loop, folder: Path, *credentials: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["snmpget", "-v3", "-t", "2", "-r", "0", "-m", "", "-On", "-n", "web", *credentials,
-         f"127.0.0.1:{loop.port}", ".1.3.6.1.2.1.1.5.0"],
-        capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, "SNMPCONFPATH": str(folder), "SNMP_PERSISTENT_DIR": str(folder)},
-    )  # fmt: skip
-
-
-def credentials(one: User, auth: str = AUTH_PASS, priv: str = PRIV_PASS) -> list[str]:
-    given = ["-u", one.name, "-l", one.level.label]
-    if one.auth is not None:
-        given += ["-a", one.auth.label, "-A", auth]
-    if one.priv is not None:
-        given += ["-x", one.priv.label, "-X", priv]
-    return given
-
-
-@pytest.mark.parametrize("one", EVERY, ids=lambda u: u.name)
-def test_net_snmp_understands_every_protocol(loop: Loop, tmp_path: Path, one: User) -> None:
-    done = snmpget(loop, tmp_path, *credentials(one))
-    assert done.stdout == f'.1.3.6.1.2.1.1.5.0 = STRING: "{one.name}"\n', done.stderr
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        (credentials(EVERY[-1], auth="other words"), "Authentication failure (incorrect password, community or key)"),
-        (credentials(EVERY[-1], priv="other words"), "Decryption error"),
-        (["-u", "ghost", "-l", "noAuthNoPriv"], "Unknown user name"),
-        (["-u", "nobody", "-l", "authNoPriv", "-a", "SHA", "-A", AUTH_PASS], "Unsupported security level"),
-    ],
-    ids=["auth passphrase", "priv passphrase", "user", "level"],
-)
-def test_net_snmp_understands_the_reports(loop: Loop, tmp_path: Path, given: list[str], said: str) -> None:
-    done = snmpget(loop, tmp_path, *given)
-    assert done.returncode == 1
-    assert said in done.stderr
-
-
-def test_net_snmp_does_not_follow_a_report_to_another_engine(loop: Loop, tmp_path: Path) -> None:
-    """It is told our engine ID and keeps the one it was given, as it does with snmpd."""
-    before = loop.usm.counters[Stat.UNKNOWN_ENGINE_IDS]
-    done = snmpget(loop, tmp_path, "-e", "8000000001020304", "-u", "nobody", "-l", "noAuthNoPriv", "-t", "1")
-    assert "Timeout" in done.stderr
-    assert loop.usm.counters[Stat.UNKNOWN_ENGINE_IDS] == before + 1
-
-
-@pytest.mark.parametrize("boots_and_time", ["4,1000", "5,800", "5,1200"])
-def test_net_snmp_finds_its_way_back_into_the_time_window(loop: Loop, tmp_path: Path, boots_and_time: str) -> None:
-    before = loop.usm.counters[Stat.NOT_IN_TIME_WINDOWS]
-    done = snmpget(loop, tmp_path, *credentials(EVERY[-1]), "-e", "0x" + ENGINE.hex(), "-Z", boots_and_time)
-    assert f'STRING: "{EVERY[-1].name}"' in done.stdout, done.stderr
-    assert loop.usm.counters[Stat.NOT_IN_TIME_WINDOWS] == before + 1

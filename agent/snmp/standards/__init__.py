@@ -42,7 +42,8 @@ class Standard(Protocol):
         ...
 
     def notices(self, happened: Happened, snapshot: Snapshot) -> Iterable[Notice]:
-        """What it has to tell of an event; the snapshot is the one after the event, if the object could be read by then."""
+        """What it has to tell of an event; the snapshot is the one after the event, if the object could be read by then.
+        A row that is gone is in it as it was last seen, if it ever was."""
         ...
 
 

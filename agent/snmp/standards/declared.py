@@ -10,22 +10,20 @@ import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
 
 from agent.errors import DeclarationError
-from agent.schema.declare import Key, Row
+from agent.schema.declare import Row
 from agent.schema.types import Semantic, Wire
-from agent.snapshot import Snapshot, Table, Values, key_getter
+from agent.snapshot import Snapshot, Table, Values
 from agent.snmp import ber
 from agent.snmp.mib import MaxAccess, MibObject, Oid
 from agent.snmp.view import PAGE, Column, Encoder, RowIndex, encoder
 
 if TYPE_CHECKING:
     from agent.snmp.setting import Writer
-
-KEPT = 1000
-"""Rows that are remembered after they went."""
 
 
 # --- syntaxes
@@ -241,12 +239,12 @@ class Shown(Column):
         return list(map(self.take, self.records[first:stop]))
 
     def inherit(self, old: Column) -> None:
-        told = itemgetter(*self.sources) if self.sources else len
+        told = itemgetter(*self.sources) if self.sources else None
         for number, page in enumerate(old.pages):
             if page is None:
                 continue
             span = slice(number * PAGE, (number + 1) * PAGE)
-            if list(map(told, self.records[span])) == list(map(told, old.records[span])):
+            if told is None or list(map(told, self.records[span])) == list(map(told, old.records[span])):
                 self.pages[number] = page
             elif page.used:
                 self.pages[number] = self.encoded(number)
@@ -328,19 +326,20 @@ class _Whole:
 
     def __init__(self, instance: Callable[[Values], Oid], table: Table) -> None:
         self.indexes = table.indexes
-        made = sorted((instance(record), place) for place, record in enumerate(table.records))
-        self.index = RowIndex(tuple([arcs for arcs, _ in made]))
-        self.places = [place for _, place in made]
+        made = list(map(instance, table.records))
+        self.places = sorted(range(len(made)), key=made.__getitem__)
+        self.index = RowIndex(tuple([made[place] for place in self.places]))
 
 
 class Laid:
     """A declared table over one table of a snapshot: its instances and its columns."""
 
-    __slots__ = ("columns", "index", "table", "whole")
+    __slots__ = ("columns", "index", "kept", "table", "whole")
 
     def __init__(self, declared: DeclaredTable, table: Table, before: "Laid | None", writer: "Writer | None") -> None:
         self.table = table
         self.whole: _Whole | None = None
+        self.kept: Sequence[int] = ()
         self.index, records = self._instances(declared, table, before)
         self.columns = [
             _column(declared, o, self.index, records, writer) for o in declared.objects if o.access in READABLE
@@ -356,15 +355,17 @@ class Laid:
             if before is not None and before.index.arcs is table.indexes:
                 return before.index, table.records
             return RowIndex(table.indexes), table.records
-        same = before is not None and before.whole is not None and before.whole.indexes is table.indexes
-        self.whole = whole = before.whole if before and before.whole and same else _Whole(declared.instance, table)
-        has, records = declared.has, table.records
-        kept = [i for i, place in enumerate(whole.places) if has is None or has(records[place])]
-        shown_records = [records[whole.places[i]] for i in kept]
-        part = Part(whole.index, kept)
-        if before is not None and before.index.arcs == part.arcs:
-            return before.index, shown_records
-        return part, shown_records
+        last = before.whole if before is not None else None
+        self.whole = whole = last if last and last.indexes is table.indexes else _Whole(declared.instance, table)
+        records: Sequence[Values] = list(map(table.records.__getitem__, whole.places))
+        if declared.has is None:
+            return whole.index, records
+        held = list(map(declared.has, records))
+        self.kept = kept = list(compress(range(len(records)), held))
+        records = list(compress(records, held))
+        if before is not None and last is whole and before.kept == kept:
+            return before.index, records
+        return Part(whole.index, kept), records
 
 
 def _column(
@@ -418,37 +419,3 @@ class Shows:
     def columns(self, snapshot: Snapshot) -> Iterator[Column]:
         for declared in self._tables:
             yield from self.laid(declared, snapshot).columns
-
-
-class Departed:
-    """The rows of a table, and those that went lately, as they were last known: an event is often told when its row is
-    no more."""
-
-    def __init__(self, row: type[Row]) -> None:
-        self._row = row
-        self._key = key_getter(row)
-        self._known: Table | None = None
-        self._gone: dict[Key, tuple[Oid, Values]] = {}
-
-    def prepare(self, table: Table) -> None:
-        """In the thread that builds snapshots."""
-        if table.row is not self._row:
-            return
-        before, self._known = self._known, table
-        if before is None or before.indexes is table.indexes:
-            return
-        for arcs, record in zip(before.indexes, before.records, strict=True):
-            if table.find(key := self._key(record)) is None:
-                self._gone.pop(key, None)
-                self._gone[key] = arcs, record
-        while len(self._gone) > KEPT:
-            del self._gone[next(iter(self._gone))]
-
-    def find(self, key: Key, snapshot: Snapshot) -> tuple[Oid, Row, bool] | None:
-        """The index arcs of a row, its values, and whether it is there; None if it was never seen."""
-        table = snapshot.table(self._row)
-        place = table.find(key)
-        if place is not None:
-            return table.indexes[place], table.at(place), True
-        gone = self._gone.get(key)
-        return None if gone is None else (gone[0], self._row.of_values(gone[1]), False)

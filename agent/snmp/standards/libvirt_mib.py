@@ -53,7 +53,6 @@ from agent.snmp.standards.declared import (
     DeclaredModule,
     DeclaredNotification,
     DeclaredTable,
-    Departed,
     Shows,
     digits,
     enumerated,
@@ -328,12 +327,11 @@ class LibvirtMib:
     def __init__(self, place: Place) -> None:
         self.modules: Sequence[tuple[Oid, str]] = ((MODULE.oid, MODULE.description),)
         self._hypervisor = place.hypervisor
+        self._inventory = place.inventory
         self._shows = Shows((GUESTS,), GuestWriter(place))
-        self._departed = Departed(Domain)
 
     def prepare(self, table: Table) -> None:
         self._shows.prepare(table)
-        self._departed.prepare(table)
 
     def columns(self, snapshot: Snapshot) -> Iterable[Column]:
         return self._shows.columns(snapshot)
@@ -342,10 +340,10 @@ class LibvirtMib:
         event = happened.event
         if not isinstance(event, DomainLifecycle):
             return
-        found = self._departed.find(happened.key, snapshot)
-        row = found[1] if found is not None and isinstance(found[1], Domain) else None
+        row = snapshot.get(Domain, happened.key)
+        there = self._inventory.snapshot.table(Domain).find(happened.key) is not None
         name = row.name if row is not None and row.name is not None else ""
-        state = state_after(event, row if found is not None and found[2] else None)
+        state = state_after(event, row if there else None)
         down = state in (GuestState.SHUTDOWN, GuestState.SHUTOFF, GuestState.CRASHED)
         arcs = instance(happened.key[0])
         yield Notice(

@@ -11,6 +11,8 @@ does not say, is answered so:
 * vmCpuPhysIndex is 196608 plus the number of the processor, which is its hrDeviceIndex where net-snmp serves the host.
 * vmHvObjectID is 0.0 (no hypervisor below libvirt has an identity of that kind that libvirt tells), vmStorageParent,
   vmNetworkIfIndex and vmNetworkParent are 0 (the agent serves neither HOST-RESOURCES-MIB nor IF-MIB).
+* vmStorageTable has the disks of domains and no volumes that nobody uses (vmStorageVmIndex 0): the mapping has no volumes.
+* A bulk notification is sent with each event, at once, and so names one machine.
 * Nothing is writable but the two switches of the notifications, and these by administrators only.
 """
 
@@ -56,7 +58,6 @@ from agent.snmp.standards.declared import (
     DeclaredModule,
     DeclaredNotification,
     DeclaredTable,
-    Departed,
     Objects,
     Product,
     Shows,
@@ -609,15 +610,14 @@ class VmMib:
         self.modules: Sequence[tuple[Oid, str]] = ((MODULE.oid, MODULE.description),)
         self.switches = Switches(per_vm=per_vm, bulk=bulk)
         self._hypervisor = place.hypervisor
+        self._inventory = place.inventory
         self._shows = Shows((VM_TABLE, VM_CPU_TABLE, VM_STORAGE_TABLE, VM_NETWORK_TABLE))
-        self._departed = Departed(Domain)
         self._instances: Sequence[Oid] = ()
         self._changed_at: datetime | None = None
         self._cpus = RowIndex(())
 
     def prepare(self, table: Table) -> None:
         self._shows.prepare(table)
-        self._departed.prepare(table)
         if table.row is Domain and table.indexes is not self._instances:
             self._instances = table.indexes
             self._changed_at = datetime.now(UTC)
@@ -653,12 +653,12 @@ class VmMib:
         event = happened.event
         if not isinstance(event, DomainLifecycle) or not (self.switches.per_vm or self.switches.bulk):
             return
-        found = self._departed.find(happened.key, snapshot)
-        if found is None:  # it came and went between two readings: it never had an index
-            return
-        arcs, row, there = found
-        if not isinstance(row, Domain):
-            return
+        table = snapshot.table(Domain)
+        place = table.find(happened.key)
+        row = None if place is None else table.at(place)
+        if place is None or not isinstance(row, Domain):
+            return  # it came and went between two readings: it never had an index
+        arcs, there = table.indexes[place], self._inventory.snapshot.table(Domain).find(happened.key) is not None
         after, before = state_after(event, row if there else None), state_before(event, None)
         if after in _PER_VM and not (before is after is OperState.CRASHED):
             yield from self._told(event, *_PER_VM[after], arcs, row, state_before(event, after))
