@@ -25,7 +25,7 @@ generate: .venv/ready-run
 	$(VENV)/virtmap generate
 
 bench: .venv/ready-test
-	@for file in tests/bench/[a-z]*.py; do echo "== $$file"; $(VENV)/python "$$file" || exit 1; done
+	@for file in tests/bench/[a-z]*.py; do echo "== $$file"; $(VENV)/python -m "$$(echo $${file%.py} | tr / .)" || exit 1; done
 
 .venv/ready-run: $(SOURCES)
 	@.ci/setup run

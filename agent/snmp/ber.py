@@ -101,7 +101,7 @@ def oid(contents: bytes) -> tuple[int, ...]:
     return tuple(arcs)
 
 
-_SIZES = {INTEGER: (1, 8), IP_ADDRESS: (4, 4), COUNTER32: (1, 5), UNSIGNED: (1, 5), TICKS: (1, 5), COUNTER64: (1, 9)}
+_SIZES = {INTEGER: (1, 127), IP_ADDRESS: (4, 4), COUNTER32: (1, 5), UNSIGNED: (1, 5), TICKS: (1, 5), COUNTER64: (1, 9)}
 _ANY = frozenset((0x03, OCTETS, NULL, OID, OPAQUE, NO_SUCH_OBJECT, NO_SUCH_INSTANCE, END_OF_MIB_VIEW))
 
 

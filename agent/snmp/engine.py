@@ -9,6 +9,7 @@ Nobody is trusted further than his messages are protected: see `security`. The c
 passes here straight; whatever costs more is behind the tests that it fails.
 """
 
+import hashlib
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -57,8 +58,13 @@ MAX_MESSAGE = 65_507
 TSM_OVERHEAD = 80
 """Octets of an answer of the Transport Security Model beside its variable bindings and names, at most."""
 
+PDU_OVERHEAD = 22
+"""Octets of a Response-PDU beside its variable bindings, at most."""
+
 REMEMBERED_SETS = 1024
 REMEMBERED_FOR = 30.0
+"""Answers to SETs that are remembered, and for how many seconds."""
+
 REMEMBERED_REFUSALS = 64
 _MODULES: Oid = (1, 3, 6, 1, 6, 3)
 
@@ -142,14 +148,14 @@ class Context:
 
 
 class Way(NamedTuple):
-    """How an answer goes back: how long it may be, whether the sender proved who he is, and, for version 3, how it is
-    protected."""
+    """How an answer goes back: how long it may be, what of that is not variable bindings, and, for version 3, what came, and
+    what USM made of it; nothing, if it came through a transport that protects it."""
 
     largest: int
     overhead: int
+    message: message3.Message | None
+    said: message3.Scoped | None
     opened: usm.Opened | None
-    trusted: tuple[message3.Message, message3.Scoped] | None
-    """What came, in version 3, through a transport that protects it."""
 
 
 class Guest(NamedTuple):
@@ -173,6 +179,32 @@ class Use(NamedTuple):
     names: bytes
     user: usm.LocalUser
     authenticator: Authenticator
+
+
+Token = tuple[object, ...]
+"""By what a SET is known when it comes again: its source, version, credential, context, request-id and variables."""
+
+
+class Answered:
+    """What was answered to SETs lately, for those that come again because the answer was lost."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: OrderedDict[Token, tuple[float, Status, int]] = OrderedDict()
+
+    def find(self, token: Token) -> tuple[Status, int] | None:
+        """error-status and error-index of a SET that was answered. One that was answered long ago is forgotten: a manager
+        that waits so long asks anew, with another request-id."""
+        known, oldest = self._known, self._clock() - REMEMBERED_FOR
+        while known and next(iter(known.values()))[0] < oldest:
+            known.popitem(last=False)
+        found = known.get(token)
+        return None if found is None else found[1:]
+
+    def add(self, token: Token, status: Status, index: int) -> None:
+        self._known[token] = (self._clock(), status, index)
+        if len(self._known) > REMEMBERED_SETS:
+            self._known.popitem(last=False)
 
 
 class Engine:
@@ -205,8 +237,8 @@ class Engine:
         self.on_authentication_failure: list[Callable[[], None]] = []
         self.refusals: deque[Refusal] = deque(maxlen=REMEMBERED_REFUSALS)
         """SETs that were refused and not yet told of; whoever serves the engine takes them out."""
-        self._under_way: set[tuple[object, ...]] = set()
-        self._sets: OrderedDict[tuple[object, ...], tuple[float, Status, int]] = OrderedDict()
+        self._under_way: set[Token] = set()
+        self._carried_out, self._refused_lately = Answered(clock), Answered(clock)
         self._replays = usm.Replays()
         self.configure(security)
         self.contexts = {name: Context(self, name, one, standards) for name, one in inventories.items()}
@@ -214,9 +246,9 @@ class Engine:
 
     def configure(self, security: Security) -> None:
         """Other communities, users, certificates and views from now on; counters, boots and what is remembered stay."""
+        self.policy = security.policy(self._hypervisors)  # first, for it may be refused
         self.security = security
         self._largest_untrusted = min(self.largest, security.answer_limit)
-        self.policy = security.policy(self._hypervisors)
         self._communities = securing.by_name(security)
         self._accounts = {a.user.name: a for a in security.accounts}
         self._certificates = {c.fingerprint: c for c in security.certificates}
@@ -293,7 +325,7 @@ class Engine:
                 return success(request.community, request.request_id, raw)
             except retrieval.TooBig:
                 pass  # said below
-        return self._answer(request, Way(limit, above, None, None), community, grant, context, (host, port))
+        return self._answer(request, Way(limit, above, None, None, None), community, grant, context, (host, port))
 
     def _admitted(self, who: tuple[bytes, int, str]) -> "Guest | None":
         """Whose community this is, if he may use it in this version and from this address; remembered."""
@@ -386,7 +418,8 @@ class Engine:
             return None
         account = self._accounts[opened.user.name]
         own = self.largest if opened.level else self._largest_untrusted
-        way = Way(min(largest, own, message.max_size), self.usm.overhead(opened), opened, None)
+        limit = min(largest, own, message.max_size)
+        way = Way(limit, self.usm.overhead(opened) + PDU_OVERHEAD, message, opened.scoped, opened)
         return self._scoped(opened.scoped, message, way, account, vacm.USM, opened.level, (host, port))
 
     def _unreadable(self, data: bytes) -> None:
@@ -414,7 +447,7 @@ class Engine:
             return None
         scoped = message3.scoped(message.payload)
         names = len(scoped.engine_id) + len(scoped.context)
-        way = Way(min(largest, self.largest, message.max_size), TSM_OVERHEAD + names, None, (message, scoped))
+        way = Way(min(largest, self.largest, message.max_size), TSM_OVERHEAD + names, message, scoped, None)
         # what protects it is the transport, whatever the flags say: managers ask for the engine ID without any
         return self._scoped(scoped, message, way, who, message3.TSM, Level.AUTH_PRIV, (host, port))
 
@@ -445,21 +478,22 @@ class Engine:
         return self._answer(request, way, who, grant, context, source)
 
     def _reported(self, counter: str, request: Request, message: message3.Message, way: Way) -> bytes | None:
-        """A report of one of the counters, to somebody who waits for an answer (RFC 3412, section 7.1, step 3)."""
+        """A report of one of the counters, to somebody who waits for an answer. It is of this engine and its default context,
+        whatever was asked for (RFC 3412, section 7.1, step 3), and protected as the question was."""
         value = getattr(self.statistics, counter) + 1
         setattr(self.statistics, counter, value)
         if not message.reportable or request.pdu not in CONFIRMED:
             return None
-        return self._sealed(usm.report_body(request.request_id, _REPORTED[counter], value), way)
+        report = usm.report_body(request.request_id, _REPORTED[counter], value)
+        return self._sealed(message3.Scoped(self.engine_id, b"", report), way)
 
-    def _sealed(self, answer: bytes, way: Way) -> bytes:
-        """A PDU as a message of version 3, protected as the one it answers."""
+    def _sealed(self, answer: message3.Scoped, way: Way) -> bytes:
+        """A scoped PDU as a message, protected as the one it answers."""
         if way.opened is not None:
             return self.usm.seal(way.opened, answer, self.time())
-        assert way.trusted is not None  # version 3 came in one of the two ways
-        message, said = way.trusted
-        body = message3.encode_scoped(message3.Scoped(said.engine_id, said.context, answer))
-        return message3.encode_tsm(message.number, usm.REPORT_SIZE, message.level, body)
+        assert way.message is not None  # of version 3
+        body = message3.encode_scoped(answer)
+        return message3.encode_tsm(way.message.number, usm.REPORT_SIZE, way.message.level, body)
 
     # --- answering
 
@@ -502,7 +536,10 @@ class Engine:
                 ber.oid(one.oid)
         if request.version != VERSION_3:
             return response(request, raw, status, index)
-        return self._sealed(response_pdu(request, raw, status, index), way)
+        said = way.said
+        assert said is not None  # of version 3
+        answer = response_pdu(request, raw, status, index)
+        return self._sealed(message3.Scoped(said.engine_id, said.context, answer), way)
 
     def _too_big(self, request: Request, way: Way) -> bytes | None:
         """RFC 3416, 4.2.1: an alternate response, with tooBig, error-index 0 and no variable bindings, or, when not even
@@ -510,6 +547,10 @@ class Engine:
         answer = self._respond(
             request, way, request.varbinds_raw if request.version == VERSION_1 else b"", Status.TOO_BIG
         )
+        return self._within(answer, way)
+
+    def _within(self, answer: bytes, way: Way) -> bytes | None:
+        """An answer that has no alternative, if it fits."""
         if len(answer) <= way.largest:
             return answer
         self.statistics.snmpSilentDrops += 1
@@ -520,15 +561,18 @@ class Engine:
     def _set(
         self, request: Request, way: Way, who: Named, grant: Grant, context: Context, source: tuple[str, int]
     ) -> bytes | Setting | None:
-        token = (*source, request.version, who.label, request.request_id, request.varbinds_raw)
+        variables = hashlib.sha256(request.varbinds_raw).digest()
+        token = (*source, request.version, who.label, context.hypervisor, request.request_id, variables)
+        seen = self._seen(way)  # also of what comes again: that message could itself be sent again by somebody else
         if token in self._under_way:
             return None  # sent again while it is being carried out
-        self._forget_sets()
-        if token in self._sets:  # sent again: the first answer once more
-            _, status, index = self._sets[token]
-            return self._respond(request, way, request.varbinds_raw, status, index)
-        if way.opened is not None and self._replayed(way.opened):
-            return None
+        if (answered := self._carried_out.find(token) or self._refused_lately.find(token)) is not None:
+            answer = self._respond(request, way, request.varbinds_raw, *answered)  # the first answer once more
+            return self._within(answer, way)
+        if seen is usm.Seen.AGAIN:
+            return None  # genuine, but not the next attempt of the one who sent it first
+        if seen is usm.Seen.NO_ROOM:
+            return self._refused(request, way, Status.RESOURCE_UNAVAILABLE, min(1, len(request.varbinds)))
         if len(request.varbinds_raw) + way.overhead > way.largest:
             return self._too_big(request, way)
         asker = Asker(
@@ -536,10 +580,15 @@ class Engine:
         )  # fmt: skip
         view = context.view()
         try:
+            if request.version == VERSION_1:
+                _without_counter64(request)
             setting = tested(view, request.varbinds, asker)
         except Refused as refused:
-            self.statistics.snmpInBadCommunityUses += refused.status is Status.NO_ACCESS and way.opened is None
+            community = request.version != VERSION_3
+            self.statistics.snmpInBadCommunityUses += community and refused.status is Status.NO_ACCESS
             self.refusals.append(refusal(view, request.varbinds, asker, refused))
+            if not community:  # as its digest is known now, it would else be taken for a replay when it comes again
+                self._refused_lately.add(token, refused.status, refused.index)
             return self._respond(request, way, request.varbinds_raw, refused.status, refused.index)
         setting.request = (request, way, token)
         if not setting.steps:
@@ -547,23 +596,25 @@ class Engine:
         self._under_way.add(token)
         return setting
 
-    def _replayed(self, opened: usm.Opened) -> bool:
-        """Whether somebody sends a genuine message again that is not the next attempt of the one who sent it first."""
-        digest = opened.message.security.digest
-        return bool(digest) and self._replays.seen(digest, self._clock())
-
-    def _forget_sets(self) -> None:
-        """Those that were answered long ago; a manager that waits that long asks anew, with another request-id."""
-        oldest = self._clock() - REMEMBERED_FOR
-        while self._sets and (len(self._sets) > REMEMBERED_SETS or next(iter(self._sets.values()))[0] < oldest):
-            self._sets.popitem(last=False)
+    def _seen(self, way: Way) -> usm.Seen:
+        """Whether this very message came before; one without a digest is never known."""
+        digest = way.opened.message.security.digest if way.opened is not None else b""
+        return self._replays.seen(digest, self._clock()) if digest else usm.Seen.FIRST
 
     def finish(self, setting: Setting, status: Status = Status.NO_ERROR, index: int = 0) -> bytes:
         """The response to a SET that was carried out, or failed at variable `index`."""
         request, way, token = setting.request
         self._under_way.discard(token)
-        self._sets[token] = (self._clock(), status, index)
+        self._carried_out.add(token, status, index)
         return self._respond(request, way, request.varbinds_raw, status, index)
+
+
+def _without_counter64(request: Request) -> None:
+    """To version 1 an object of this type does not exist (RFC 3584, section 4.2.2.1)."""
+    for index, one in enumerate(request.varbinds, 1):
+        ber.value(one.tag, one.value)
+        if one.tag == ber.COUNTER64:
+            raise Refused(Status.NO_SUCH_NAME, index, "version 1 has no Counter64")
 
 
 _KNOWN = frozenset(Pdu)

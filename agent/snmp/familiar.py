@@ -86,10 +86,12 @@ class Layout:
         """msgID, as an element."""
         return data[self._fields.number]
 
-    def add(self, said: Scoped, use: Any) -> None:
-        """What the engine makes of one more context."""
-        head = beginning(said)
-        if len(head) == self._scope and len(self.uses) < CONTEXTS:
+    def add(self, opened: Opened, use: Any) -> None:
+        """What the engine makes of one more context. What is padded is not remembered: that the PDU ends where the scoped PDU
+        does is then seen by its reaching to the end."""
+        head = beginning(opened.scoped)
+        whole = len(head) + len(opened.scoped.pdu) == len(opened.message.payload)
+        if whole and len(head) == self._scope and len(self.uses) < CONTEXTS:
             self.uses[head] = use
 
 
@@ -115,15 +117,19 @@ class Layouts:
     def learn(self, opened: Opened, use: Any) -> None:
         """Remember how a genuine message looks, if it is encrypted and nothing follows it."""
         user, data = opened.user, opened.message.whole
+        if opened.level is not Level.AUTH_PRIV or user.authenticator is None or user.privacy is None:
+            return
         layout = self.find(data)
         if layout is not None:
-            layout.add(opened.scoped, use)
+            layout.add(opened, use)
             return
         fields = _fields(opened.message)
-        if opened.level is not Level.AUTH_PRIV or user.authenticator is None or user.privacy is None or fields is None:
+        if fields is None:
             return
         layout = Layout(opened, fields, user.authenticator, user.privacy)
-        layout.add(opened.scoped, use)
+        layout.add(opened, use)
+        if not layout.uses:
+            return
         alike = self._known.setdefault((len(data), data[:BEGINNING]), [])
         if len(alike) >= ALIKE:
             alike.pop(0)
@@ -137,7 +143,8 @@ class Layouts:
 
 
 def _fields(message: Message) -> Fields | None:
-    """Where the parts of a message stand that differ; None for one that does not end with its payload."""
+    """Where the parts of a message stand that differ; None for one that does not end with its payload, or whose msgID has more
+    octets than it needs to."""
     data = message.whole
     _, at, end = ber.tlv(data, 0, len(data))
     _, _, at = ber.tlv(data, at, end)
@@ -151,7 +158,7 @@ def _fields(message: Message) -> Fields | None:
     digest_end = message.digest_at + len(message.security.digest)
     _, salt, salt_end = ber.tlv(data, digest_end, security_end)
     _, payload, stop = ber.tlv(data, payload, end)
-    if stop != len(data) or number_end - header > 6:
+    if stop != len(data) or data[header:number_end] != ber.encode_integer(message.number):
         return None
     return Fields(
         slice(header, number_end),

@@ -10,7 +10,9 @@ What is sent is laid down when the notice is given: sysUpTime tells when it happ
 import asyncio
 import enum
 import logging
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -28,6 +30,9 @@ QUEUE = 1000
 
 WINDOW = 8
 """Informs on their way at once to a target that answers."""
+
+RENEWED_EACH = 30.0
+"""Seconds between two times that a receiver's engine is forgotten: what pysnmp leaves behind is a megabyte, and goes late."""
 
 ENDING = 1.0
 """Seconds in which the thread has to come to its end, when it is told to."""
@@ -191,6 +196,7 @@ class _Channel:
         self._engine_id = engine_id
         self._originator: Originator | None = None
         self._retired: list[Originator] = []
+        self._renewed_at = -math.inf
         self._more = asyncio.Event()
         self._changed = asyncio.Event()
         self._flying: set[asyncio.Task[None]] = set()
@@ -252,6 +258,7 @@ class _Channel:
         counters = self._queue.counters
         counters.sent += 1
         outcome, why = await self._tried(inform)
+        self._tell(outcome is Outcome.ACKNOWLEDGED, why)
         match outcome:
             case Outcome.ACKNOWLEDGED:
                 counters.acknowledged += 1
@@ -259,7 +266,6 @@ class _Channel:
                 counters.unanswered += 1
             case Outcome.REFUSED:
                 counters.refused += 1
-        self._tell(outcome is Outcome.ACKNOWLEDGED, why)
 
     async def _tried(self, inform: Inform) -> tuple[Outcome, str]:
         """What becomes of an inform.
@@ -269,10 +275,12 @@ class _Channel:
         """
         originator = self._originator or self._new()
         outcome, why = await originator.send(*inform)
-        if outcome is Outcome.ACKNOWLEDGED or not originator.discovers:
+        if outcome is Outcome.ACKNOWLEDGED or not originator.discovered:
             return outcome, why
         renewed = self._renewed(originator)
-        return await renewed.send(*inform) if originator.trusted else (outcome, why)
+        if renewed is originator or not originator.trusted:
+            return outcome, why
+        return await renewed.send(*inform)
 
     def _new(self) -> "Originator":
         from agent.snmp.originator import Originator  # pysnmp comes with it; here it is only this thread that waits
@@ -280,11 +288,12 @@ class _Channel:
         return Originator(self._queue.target, self._engine_id)
 
     def _renewed(self, originator: "Originator") -> "Originator":
-        """One that knows nothing yet, in place of this one, unless that was done meanwhile."""
-        if self._originator is None or self._originator is originator:
+        """One that knows nothing yet, in place of this one, unless that was done a moment ago."""
+        now = time.monotonic()
+        if self._originator is originator and now - self._renewed_at > RENEWED_EACH:
             self._retired.append(originator)
-            self._originator = self._new()
-        return self._originator
+            self._originator, self._renewed_at = self._new(), now
+        return self._originator or originator
 
     def _tell(self, answering: bool, why: str) -> None:
         """Into the log, when it changes."""

@@ -94,7 +94,8 @@ class Varbind(NamedTuple):
 
 class Request(NamedTuple):
     """One request as it came. `first` and `second` are error-status and error-index, or, in a GETBULK, non-repeaters and
-    max-repetitions. `request_id` is the whole element, to be given back as it is; `varbinds_raw` the contents of the list.
+    max-repetitions. `request_id` is the whole element, of at most 6 octets, to be given back as it is; `varbinds_raw` the
+    contents of the list.
     """
 
     version: int
@@ -169,8 +170,8 @@ def pdu(data: bytes, at: int, end: int, version: int, community: bytes = b"") ->
     """The request whose PDU stands between two positions. What follows the PDU is left alone, as all agents do."""
     tag, at, end = ber.tlv(data, at, end)
     start, stop = ber.expect(ber.INTEGER, data, at, end)
-    ber.integer(data[start:stop])
-    request_id = data[at:stop]
+    number = ber.integer(data[start:stop])
+    request_id = data[at:stop] if stop - at <= 6 else ber.encode_integer(number)
     start, stop = ber.expect(ber.INTEGER, data, stop, end)
     first = ber.integer(data[start:stop])
     start, stop = ber.expect(ber.INTEGER, data, stop, end)

@@ -24,6 +24,7 @@ from agent.snmp.mib import Oid
 from agent.snmp.notice import Notice
 from agent.snmp.trap import AUTHENTICATION_FAILURE, COLD_START, NOWHERE, WARM_START, Moment, Told, message, message3
 from agent.snmp.usm import LocalUser, User
+from agent.snmp.vacm import MibView
 
 if TYPE_CHECKING:
     from agent.snmp.inform import Informer
@@ -63,7 +64,8 @@ class Identity(Protocol):
 class Target:
     """Somebody who is told. `include` and `exclude` are subtrees of notifications, of which the longest that matches
     decides, an exclusion where both are as long; without `include` everything is included. `hypervisors` are those it
-    wants to hear of, all if there are none; what is about the agent itself everybody hears. `timeout` is in seconds.
+    wants to hear of, all if there are none; what is about the agent itself everybody hears. `view` is what it may see: a
+    notice with a variable outside of it is not sent (RFC 3413, section 3.3). `timeout` is in seconds.
 
     ValueError if it cannot be: no address, another version than 1, 2c and 3, no community or user, an inform in v1.
     """
@@ -81,6 +83,7 @@ class Target:
     include: tuple[Oid, ...] = ()
     exclude: tuple[Oid, ...] = ()
     hypervisors: tuple[str, ...] = ()
+    view: MibView | None = field(default=None, compare=False)  # views are made anew when the configuration is
 
     def __post_init__(self) -> None:
         ipaddress.ip_address(self.host)
@@ -105,7 +108,12 @@ class Target:
         if self.hypervisors and notice.hypervisor is not None and notice.hypervisor not in self.hypervisors:
             return False
         included = _longest(self.include, notice.oid) if self.include else 0
-        return included > _longest(self.exclude, notice.oid)
+        return included > _longest(self.exclude, notice.oid) and self._may_see(notice)
+
+    def _may_see(self, notice: Notice) -> bool:
+        if self.view is None:
+            return True
+        return self.view.includes(notice.oid) and all(self.view.includes(oid) for oid, _ in notice.varbinds)
 
 
 def _longest(subtrees: Iterable[Oid], oid: Oid) -> int:
@@ -203,6 +211,8 @@ class Notifier:
         """Other targets from now on; they are told warmStart. Who stays as he was keeps his counters and his queue."""
         known = {r.target: r for r in self._receivers}
         self._receivers = [known.get(t) or self._receiver(t) for t in targets]
+        for receiver, target in zip(self._receivers, targets, strict=True):
+            receiver.target = target  # its view may be another one
         users = {t.user for t in targets}
         self._users = {u: keys for u, keys in self._users.items() if u in users}
         if self._informer is not None:

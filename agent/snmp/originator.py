@@ -63,18 +63,16 @@ class Originator:
         self._target = target
         self._engine_id = engine_id
         self._engine = _engine(engine_id)
-        self.discovers = target.version == "3"
-        """Whether it has to know the receiver's engine."""
         self.trusted = False
         """Whether the receiver has acknowledged anything."""
         self._application = NotificationOriginator(discoveryRetries=DISCOVERIES)
         principal = self._add_principal(target)
         config.add_target_parameters(self._engine, NAME, principal, target.protection.label, MODELS[target.version])
         transport: Any = udp6.Udp6Transport() if ":" in target.host else udp.UdpTransport()
-        domain = udp6.DOMAIN_NAME if ":" in target.host else udp.DOMAIN_NAME
-        config.add_transport(self._engine, domain, transport.open_client_mode())
+        self._domain = udp6.DOMAIN_NAME if ":" in target.host else udp.DOMAIN_NAME
+        config.add_transport(self._engine, self._domain, transport.open_client_mode())
         config.add_target_address(
-            self._engine, NAME, domain, (target.host, target.port), NAME,
+            self._engine, NAME, self._domain, (target.host, target.port), NAME,
             round(100 * max(target.timeout, SHORTEST_TIMEOUT)), target.retries,
         )  # fmt: skip
 
@@ -91,6 +89,13 @@ class Originator:
     def patience(self) -> float:
         """Seconds after which an inform has certainly come to its end."""
         return max(self._target.timeout, SHORTEST_TIMEOUT) * (self._target.retries + DISCOVERIES + 2) + 5
+
+    @property
+    def discovered(self) -> bool:
+        """Whether it believes to know the receiver's engine."""
+        known = self._engine.message_processing_subsystems[MODELS["3"]]
+        peer: object = known.get_peer_engine_info(self._domain, (self._target.host, self._target.port))[0]
+        return peer is not None
 
     async def send(self, bindings: bytes, context: str) -> tuple[Outcome, str]:
         """Tell the target, and wait for what becomes of it; `bindings` are the contents of the list of variables."""

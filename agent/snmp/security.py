@@ -187,27 +187,29 @@ class Gate:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._admitted: dict[tuple[str, str], bool] = {}
-        self._buckets: dict[str, Bucket] = {}
+        self._admitted: dict[tuple[type[Named], str, str], bool] = {}
+        self._buckets: dict[tuple[type[Named], str], Bucket] = {}
 
     def source(self, who: Named, host: str) -> bool:
         """Whether the address is one of his."""
         if who.sources is ANYWHERE:
             return True
-        admitted = self._admitted.get((who.label, host))
+        key = (type(who), who.label, host)  # a user may be called as a certificate's owner is
+        admitted = self._admitted.get(key)
         if admitted is None:
             if len(self._admitted) >= KNOWN_SOURCES:
                 self._admitted.clear()
-            admitted = self._admitted[who.label, host] = _within(host, who.sources)
+            admitted = self._admitted[key] = _within(host, who.sources)
         return admitted
 
     def pace(self, who: Named) -> bool:
         """Whether he may ask now."""
         if who.rate is None:
             return True
-        bucket = self._buckets.get(who.label)
+        key = (type(who), who.label)
+        bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[who.label] = Bucket(who.rate, self._clock)
+            bucket = self._buckets[key] = Bucket(who.rate, self._clock)
         return bucket.take()
 
 

@@ -21,7 +21,7 @@ from agent.snmp.message import VERSION_1, VERSION_2C
 from agent.snmp.message3 import Level
 from agent.snmp.notifications import Notifier
 from agent.snmp.protection import AuthProtocol, PrivProtocol
-from agent.snmp.security import Account, Certificate, Community, Security
+from agent.snmp.security import DEFAULT, Account, Certificate, Community, Security
 from agent.snmp.server import Server
 from agent.snmp.standards import (
     Serve,
@@ -68,12 +68,13 @@ class Service:
         self._targets = targets(config)
         kept = Kept(load=state.text, store=self._store)
         self._system = SnmpV2Mib(kept, _said(config), authentication_traps=settings.authentication_traps)
+        secured = security(config)
         self.engine = Engine(
-            inventories, operations, security(config), engine_id=settings.engine_id or state.engine_id(_identity),
+            inventories, operations, secured, engine_id=settings.engine_id or state.engine_id(_identity),
             boots=state.engine_boots(), standards=self._standards(settings),
         )  # fmt: skip
         self._server = Server(self.engine, operations)
-        self.notifier = Notifier(self.engine, told(config), default=config.hypervisors[0].name)
+        self.notifier = Notifier(self.engine, told(config, secured), default=config.hypervisors[0].name)
         self.engine.on_authentication_failure.append(self._authentication_failed)
         self._heralds = [
             Herald(
@@ -119,9 +120,10 @@ class Service:
         ConfigError if files of TLS are not right; those of before stay in use then."""
         if (files := tls_files(config)) is not None:
             self._server.reload_tls(files)  # first, for it may be refused
-        self.engine.configure(security(config))
+        secured = security(config)
+        self.engine.configure(secured)
         self._targets = targets(config)
-        self.notifier.reconfigure(told(config))
+        self.notifier.reconfigure(told(config, secured))
         self._system.configure(_said(config), authentication_traps=_settings(config).authentication_traps)
         for context in self.engine.contexts.values():
             context.renew()
@@ -237,14 +239,18 @@ def targets(config: Config) -> tuple[Target, ...]:
     )  # fmt: skip
 
 
-def told(config: Config) -> list[notifications.Target]:
-    """Who is told of notifications, with what it takes to tell them."""
-    users = {u.name: u for u in config.users}
-    return [
-        notifications.Target(
+def told(config: Config, secured: Security) -> list[notifications.Target]:
+    """Who is told of notifications, with what it takes to tell them. A user hears of nothing that he may not see."""
+    accounts = {a.user.name: a for a in secured.accounts}
+    views = {v.name: v for v in (DEFAULT, *secured.views)}
+    out = []
+    for t in config.targets:
+        account = accounts[t.user] if t.user is not None else None
+        target = notifications.Target(
             name=t.name, host=t.address.host, port=t.address.port, version=t.version, community=t.community,
-            user=None if t.user is None else user(users[t.user]), inform=t.inform, timeout=t.timeout, retries=t.retries,
-            include=t.include, exclude=t.exclude, hypervisors=t.hypervisors,
-        )
-        for t in config.targets
-    ]  # fmt: skip
+            user=account.user if account is not None else None, inform=t.inform, timeout=t.timeout, retries=t.retries,
+            include=t.include, exclude=t.exclude, hypervisors=t.hypervisors or (account.hypervisors if account else ()),
+            view=views[account.view] if account else None,
+        )  # fmt: skip
+        out.append(target)
+    return out

@@ -150,9 +150,11 @@ def tested(view: View, varbinds: Sequence[Varbind], asker: Asker) -> Setting:
             steps += writers[number].steps(several, asker)
         except Refused as refused:
             failed = _first(failed, refused)
+    operated = {step.index for step in steps if isinstance(step, Step)}
     for writer, ask, instead in replaced:
         try:
-            if any(isinstance(step, Step) for step in writer.steps([ask], asker)):
+            alone = writer.steps([ask], asker)
+            if instead.index in operated or any(isinstance(step, Step) for step in alone):
                 raise Refused(Status.INCONSISTENT_VALUE, instead.index, "the same variable stands twice")
         except Refused as refused:
             failed = _first(failed, refused)
@@ -232,6 +234,9 @@ async def carry_out(setting: Setting, operations: Operations) -> tuple[Status, i
             log.info("SET by %s from %s: %s", who.name, who.source, error)
             mended = await take_back(setting, operations)
             return (Status.COMMIT_FAILED, step.index) if mended else (Status.UNDO_FAILED, 0)
+        except Exception:  # a fault of the agent, which is for others to tell; but nothing may stay half done
+            await take_back(setting, operations)
+            raise
         setting.done.append(step)
     return Status.NO_ERROR, 0
 

@@ -50,12 +50,20 @@ WINDOW = 150
 SHORTEST_PASSPHRASE = 8
 """RFC 3414, section 11.2, and every manager."""
 
+REPLAYS = 32_768
+"""Messages that change something, remembered at a time: over a hundred a second, all the time they are good for."""
+
 OPEN_ENGINE_ID = bytes.fromhex("8000000006")
 """The contextEngineID that stands for the engine that is asked, whichever it is (RFC 5343, section 3.1)."""
 
 REPORT_SIZE = 65_507
 """msgMaxSize in what we send: what a datagram over IPv4 can carry to us."""
 
+
+_FRAME = 4 + 3 + 19 + (3 + 3) + 2 + 6 + 6 + 2 + 2 + 10 + (4 + 7) + 4 + 2 + 3
+"""What a message has at most beside its PDU, its names and its digest: its own header, version, msgGlobalData, the headers
+of the security parameters, engine ID, boots, time, user and digest, the salt, the header and padding of what is encrypted,
+and the headers of the scoped PDU, contextEngineID and contextName."""
 
 _HEADERS = {level: ber.encode_integer(REPORT_SIZE) + b"\x04\x01" + bytes((level,)) + b"\x02\x01\x03" for level in Level}
 """What follows msgID in the header of an answer."""
@@ -226,18 +234,16 @@ class Usm:
         self.counters[stat] += 1
         return Refused(stat)
 
-    def seal(self, opened: Opened, pdu: bytes, time: int) -> bytes:
-        """The answer to a message, protected as that was; its scope is that of the message."""
-        said = opened.scoped
-        return self._message(opened.message, opened.user, opened.level, Scoped(said.engine_id, said.context, pdu), time)
+    def seal(self, opened: Opened, answer: Scoped, time: int) -> bytes:
+        """The answer to a message, protected as that was."""
+        return self._message(opened.message, opened.user, opened.level, answer, time)
 
     def overhead(self, opened: Opened) -> int:
         """Octets by which an answer is at most longer than its PDU."""
         said = opened.scoped
-        fixed = 4 * 6 + 5 + 6 + 3 + 3 + 6 + 6 + 8 + 8 + 2 * 5  # headers of containers, numbers, flags, salt, padding
         digest = opened.user.authenticator.octets if opened.user.authenticator is not None else 0
-        names = len(self.engine_id) + len(said.engine_id) + len(said.context) + len(opened.user.octets) + 4 * 4
-        return fixed + digest + names
+        names = len(self.engine_id) + len(said.engine_id) + len(said.context) + len(opened.user.octets)
+        return _FRAME + digest + names
 
     def report(self, message: Message, refused: Refused, time: int) -> bytes | None:
         """The report that answers a refused message (RFC 3412, section 7.1, step 3); None if its sender wants none.
@@ -320,6 +326,14 @@ def _request_id(message: Message) -> bytes:
     return b"\x02\x01\x00"
 
 
+class Seen(enum.Enum):
+    """What Replays says of a digest."""
+
+    FIRST = enum.auto()
+    AGAIN = enum.auto()
+    NO_ROOM = enum.auto()
+
+
 class Replays:
     """Digests of genuine messages that were acted upon, for as long as they are timely.
 
@@ -327,18 +341,22 @@ class Replays:
     something is done; what was done once within the window is not done again.
     """
 
-    def __init__(self, limit: int = 4096) -> None:
+    def __init__(self, limit: int = REPLAYS) -> None:
         self._limit = limit
         self._known: OrderedDict[bytes, float] = OrderedDict()
 
-    def seen(self, digest: bytes, now: float) -> bool:
+    def seen(self, digest: bytes, now: float) -> Seen:
         """Whether this digest was given before; from now on it was. `now` is any clock that never goes back.
 
-        When more than the limit are within the window, the new one is called seen: to refuse is safe, to forget is not.
+        When the limit is reached within the window, a new one cannot be remembered, and must not be acted upon: to refuse
+        is safe, to forget is not.
         """
-        while self._known and next(iter(self._known.values())) < now - 2 * WINDOW:
-            self._known.popitem(last=False)
-        if digest in self._known or len(self._known) >= self._limit:
-            return True
-        self._known[digest] = now
-        return False
+        known = self._known
+        while known and next(iter(known.values())) < now - 2 * WINDOW:
+            known.popitem(last=False)
+        if digest in known:
+            return Seen.AGAIN
+        if len(known) >= self._limit:
+            return Seen.NO_ROOM
+        known[digest] = now
+        return Seen.FIRST

@@ -64,6 +64,7 @@ class MibView:
         self.name = name
         # The longest decides, and of equally long ones the one whose arcs are the greatest.
         self._families = sorted(subtrees, key=lambda s: (len(s.oid), s.oid), reverse=True)
+        self._decided: dict[Oid, bool | None] = {}
 
     @property
     def subtrees(self) -> Sequence[Subtree]:
@@ -78,7 +79,13 @@ class MibView:
         return False
 
     def everything_beneath(self, arcs: Oid) -> bool | None:
-        """Whether all that lies under these arcs is in the view (True), nothing is (False), or it depends (None)."""
+        """Whether all that lies under these arcs is in the view (True), nothing is (False), or it depends (None). Remembered:
+        it is asked of the same columns with every snapshot."""
+        if arcs not in self._decided:
+            self._decided[arcs] = self._beneath(arcs)
+        return self._decided[arcs]
+
+    def _beneath(self, arcs: Oid) -> bool | None:
         here = self.includes(arcs)
         for family in self._families:
             if len(family.oid) > len(arcs) and family.agrees(arcs) and family.included is not here:
@@ -138,6 +145,7 @@ def _narrowed(column: Column, ranges: Sequence[Range]) -> Column:
         column.oid, RowIndex(tuple(column.index.arcs[r] for r in rows)), lambda place: column.value(rows[place])
     )
     made.object = column.object
+    made.wide = column.wide
     made.records = [column.records[r] for r in rows] if column.records else ()
     return made
 

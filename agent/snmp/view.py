@@ -278,9 +278,7 @@ class TableView:
 
     __slots__ = ("columns", "index", "mib", "table")
 
-    def __init__(
-        self, mib: MibTable, table: Table, before: "TableView | None", writer: "Writer | None" = None
-    ) -> None:
+    def __init__(self, mib: MibTable, table: Table, before: "TableView | None", writer: "Writer | None" = None) -> None:
         self.mib = mib
         self.table = table
         same = before if before is not None and before.index.arcs is table.indexes else None

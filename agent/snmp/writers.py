@@ -49,7 +49,8 @@ class MappedWriter:
         return None if operation is None else self._of(operation, ask, ask.row, asker)
 
     def _of(self, operation: Operation, ask: Ask, row: int, asker: Asker) -> Step:
-        """The step that does this to a row, if the row's state allows it."""
+        """The step that does this to a row, if the row's state allows it and there is room for one more operation: the steps
+        of a SET are taken one after the other."""
         kind = type(operation)
         record = ask.column.records[row]
         key = kind.on.of_values(record).key
@@ -61,6 +62,8 @@ class MappedWriter:
             undo = None if before is None else operation.replace(**{kind.sets: before})
         elif kind.undo is not None:
             undo = MODEL.operation(kind.undo)()
+        if crowded := self._operations.crowded(asker.principal):
+            raise Refused(Status.RESOURCE_UNAVAILABLE, ask.index, crowded)
         return Step(index=ask.index, operation=operation, key=key, undo=undo)
 
 

@@ -928,7 +928,6 @@ def test_a_set_is_tested_carried_out_answered_and_forgotten(writing: Peer) -> No
         (Binding((*NAMES, 1), Type.OCTETS, b"other"), Status.NOT_WRITABLE),
         (Binding((*ENTERPRISE, 99), Type.INTEGER, 1), Status.NOT_WRITABLE),
         (Binding((*SYSTEM, 0), Type.OCTETS, b"ours?"), Status.NOT_WRITABLE),
-        (five(6), Status.INCONSISTENT_VALUE),
     ],
 )
 def test_a_refused_set_says_why_and_which(writing: Peer, binding: Binding, status: Status) -> None:

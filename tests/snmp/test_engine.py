@@ -415,8 +415,8 @@ async def test_every_refusal_has_its_status() -> None:
         ):  # fmt: skip
             await refused(w, Status.WRONG_TYPE, 1, (name, value))
         for name, value in (
-            (act, wire.tlv(0x02, b"")), (act, wire.tlv(0x02, b"\x00\x80\x00\x00\x00")), (act, wire.tlv(0x02, b"\0" * 9)),
-            (memory, wire.tlv(0x42, b"")), (memory, wire.tlv(0x42, b"\x01\x00\x00\x00\x00")),
+            (act, wire.tlv(0x02, b"\x00\x80\x00\x00\x00")), (act, wire.tlv(0x02, b"\0" * 9)),
+            (memory, wire.tlv(0x42, b"\x01\x00\x00\x00\x00")),
         ):  # fmt: skip
             await refused(w, Status.WRONG_ENCODING, 1, (name, value))
         for name, value in (
@@ -451,10 +451,37 @@ async def test_the_error_index_is_that_of_the_variable_and_nothing_is_done() -> 
 
 
 @looped
-async def test_the_same_variable_twice_is_inconsistent() -> None:
+async def test_a_set_with_a_malformed_value_gets_no_answer() -> None:
+    """What no value can look like is a parse error, whatever it is for, as a malformed name is."""
+    async with world() as w:
+        memory, act = w.column(MEMORY_SET, "guest1"), w.column(ACTION, "guest1")
+        for name, value in (
+            (act, wire.tlv(0x02, b"")), (memory, wire.tlv(0x42, b"")), (memory, wire.tlv(0x42, bytes(6))),
+            (memory, wire.tlv(0x40, bytes(3))), (memory, wire.tlv(0x46, bytes(10))), (memory, wire.tlv(0x5F, b"x")),
+            (memory, wire.tlv(0x24, wire.text("x"))), (memory, b"\x1f\x81\x01\x00"),
+        ):  # fmt: skip
+            before = w.engine.statistics.snmpInASNParseErrs
+            assert w.ask(wire.setting([(memory, unsigned(5)), (name, value)], community=b"secret")) is None
+            assert w.engine.statistics.snmpInASNParseErrs == before + 1
+
+
+@looped
+async def test_the_same_variable_twice_is_set_once_if_both_values_are_one() -> None:
     async with world() as w:
         name = w.column(MEMORY_SET, "guest1")
-        await refused(w, Status.INCONSISTENT_VALUE, 2, (name, unsigned(700_000)), (name, unsigned(700_000)))
+        answer = await w.write((name, unsigned(700_000)), (name, unsigned(700_000)))
+        assert answer.error == (0, 0)
+        assert answer.names == [name, name]
+        assert len(w.fake.performed) == 1
+
+
+@looped
+async def test_the_same_operation_to_two_values_is_inconsistent() -> None:
+    async with world() as w:
+        name = w.column(MEMORY_SET, "guest1")
+        await refused(w, Status.INCONSISTENT_VALUE, 2, (name, unsigned(700_000)), (name, unsigned(600_000)))
+        await refused(w, Status.WRONG_TYPE, 1, (name, integer(1)), (name, unsigned(600_000)))
+        await refused(w, Status.WRONG_TYPE, 2, (name, unsigned(600_000)), (name, integer(1)))
         act = w.column(ACTION, "guest1")
         await refused(w, Status.INCONSISTENT_VALUE, 3, (name, unsigned(1)), (act, integer(0)), (act, action("Reset")))
 

@@ -27,6 +27,7 @@ from agent.snmp.notifications import Counters, Notifier, Target
 from agent.snmp.protection import AuthProtocol, PrivProtocol
 from agent.snmp.trap import AUTHENTICATION_FAILURE, COLD_START, WARM_START, message, pdu, pdu_v1, varbinds
 from agent.snmp.usm import User, Usm
+from agent.snmp.vacm import MibView, Subtree
 from tests import wire
 from tests.agents import looped, until
 
@@ -76,27 +77,33 @@ class Receiver:
             except BlockingIOError:
                 return
             self.got.append(data)
-            if self.answering and told(data)[2] == wire.INFORM:
+            if self.answering and version(data) == 1 and told(data)[2] == wire.INFORM:
                 self.sock.sendto(self._response(data), source)
 
     def _response(self, data: bytes) -> bytes:
-        version, community, _, body = told(data)
+        spoken, community, _, body = told(data)
         _, request, rest = wire.taken(body, wire.INTEGER)
         _, _, rest = wire.taken(rest)
         _, _, rest = wire.taken(rest)
         answer = wire.tlv(wire.INTEGER, request) + wire.number(self.status) + wire.number(0) + rest
-        return wire.tlv(0x30, wire.number(version) + wire.text(community) + wire.tlv(wire.RESPONSE, answer))
+        return wire.tlv(0x30, wire.number(spoken) + wire.text(community) + wire.tlv(wire.RESPONSE, answer))
+
+
+def version(data: bytes) -> int:
+    """The version of a message."""
+    _, inner, _ = wire.taken(data, 0x30)
+    return wire.whole(wire.taken(inner, wire.INTEGER)[1])
 
 
 def told(data: bytes) -> tuple[int, bytes, int, bytes]:
     """Version, community, tag and body of the PDU of a message of v1 or v2c."""
     _, inner, rest = wire.taken(data, 0x30)
     assert rest == b""
-    _, version, inner = wire.taken(inner, wire.INTEGER)
+    _, spoken, inner = wire.taken(inner, wire.INTEGER)
     _, community, inner = wire.taken(inner, wire.OCTETS)
     tag, body, rest = wire.taken(inner)
     assert rest == b""
-    return wire.whole(version), community, tag, body
+    return wire.whole(spoken), community, tag, body
 
 
 def bindings(body: bytes) -> list[tuple[Oid, bytes]]:
@@ -221,8 +228,8 @@ async def test_all_versions_arrive_and_v1_is_spared_what_it_cannot_say() -> None
             notifier.notify(started())
             notifier.notify(started(value=ber.encode_integer(2**40, ber.COUNTER64)))
             await until(lambda: len(two.got) == 2 and one.got and six.got)
-            version, community, tag, body = told(one.got[0])
-            assert (version, community, tag) == (0, b"public", 0xA4)
+            spoken, community, tag, body = told(one.got[0])
+            assert (spoken, community, tag) == (0, b"public", 0xA4)
             assert bytes.fromhex("40047f000001") in body, "agent-addr is our address on the way to the target"
             assert bytes.fromhex("400400000000") in six.got[0], "an IPv6 address does not fit"
             assert told(two.got[0])[:3] == (1, b"public", wire.TRAP)
@@ -311,6 +318,21 @@ def test_the_longest_subtree_decides(include: Iterable[str], exclude: Iterable[s
     assert target.wants(Notice(oid=wire.oid(oid))) is wanted
 
 
+@pytest.mark.parametrize(
+    ("subtrees", "wanted"),
+    [
+        (["1.3.6.1"], True),
+        (["1.3.6.1.4.1.36957"], True),
+        (["1.3.6.1", "-1.3.6.1.4.1.36957.20.1.2.1.3"], False),
+        (["1.3.6.1", "-1.3.6.1.4.1.36957.20.0"], False),
+        ([], False),
+    ],
+)
+def test_a_notice_with_anything_that_a_target_may_not_see_is_not_for_it(subtrees: list[str], wanted: bool) -> None:
+    families = [Subtree(oid=wire.oid(s.lstrip("-")), included=not s.startswith("-")) for s in subtrees]
+    assert v2c(162, view=MibView("view", families)).wants(started()) is wanted
+
+
 @looped
 async def test_a_target_hears_of_its_hypervisors_and_of_the_agent() -> None:
     async with receiving() as receiver, notifying(v2c(receiver.port, hypervisors=("here",))) as notifier:
@@ -328,7 +350,9 @@ async def test_a_start_is_cold_and_a_reload_is_warm_and_whoever_stays_keeps_his_
         stays, goes = v2c(receiver.port), v2c(other.port, "goes")
         async with notifying(stays, goes) as notifier:
             notifier.start()
-            notifier.reconfigure([stays, v2c(other.port, "comes", exclude=(WARM_START,))])
+            sees_all = v2c(receiver.port, view=MibView("all", [Subtree(oid=(1, 3), included=True)]))
+            notifier.reconfigure([sees_all, v2c(other.port, "comes", exclude=(WARM_START,))])
+            assert notifier.targets[0].view is sees_all.view
             notifier.notify(started())
             await until(lambda: len(receiver.got) == 3 and len(other.got) == 2)
             assert oids(receiver) == [COLD_START, WARM_START, STARTED]
@@ -430,9 +454,10 @@ def test_a_full_queue_drops_the_oldest() -> None:
     assert queue.idle
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @looped
-async def test_informs_are_acknowledged_in_order() -> None:
-    async with receiving() as receiver, notifying(v2c(receiver.port, inform=True)) as notifier:
+async def test_informs_are_acknowledged_in_order(host: str) -> None:
+    async with receiving(host) as receiver, notifying(v2c(receiver.port, host=host, inform=True)) as notifier:
         for n in range(30):
             notifier.notify(Notice(oid=(*STARTED[:-1], n)))
         await until(lambda: notifier.counters("one").acknowledged == 30)

@@ -24,7 +24,7 @@ from agent.snmp.protection import (
     privacy,
     privacy_key,
 )
-from agent.snmp.usm import OPEN_ENGINE_ID, Opened, Refused, Replays, Stat, User, Usm, engine_id
+from agent.snmp.usm import OPEN_ENGINE_ID, Opened, Refused, Replays, Seen, Stat, User, Usm, engine_id
 from tests import wire
 
 ENGINE = engine_id(b"\x01\x02\x03\x04\x05\x06\x07\x08")
@@ -213,6 +213,18 @@ def test_who_wants_no_report_gets_none(usm: Usm) -> None:
     assert usm.report(message, refusal(usm, message), NOW) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "reportable"), [(wire.GET, False), (wire.INFORM, False), (wire.TRAP, True), (wire.REPORT, True)]
+)
+def test_what_is_in_clear_tells_itself_whether_it_is_answered(usm: Usm, kind: int, reportable: bool) -> None:
+    """RFC 3412, section 6.4: the flag counts where the PDU cannot be read."""
+    pdu = bytes([kind]) + GET[1:]
+    message = asked(
+        Level.AUTH_NO_PRIV, name="nobody", reportable=reportable, body=encode_scoped(Scoped(ENGINE, b"web", pdu))
+    )
+    assert (usm.report(message, refusal(usm, message), NOW) is None) is reportable
+
+
 def test_the_report_to_an_encrypted_message_answers_request_0(usm: Usm) -> None:
     message = asked(boots=1)
     assert reported(usm, message, refusal(usm, message))[3] == 0
@@ -221,7 +233,7 @@ def test_the_report_to_an_encrypted_message_answers_request_0(usm: Usm) -> None:
 @pytest.mark.parametrize("level", Level)
 def test_an_answer_is_protected_as_the_request_was(usm: Usm, level: Level) -> None:
     opened = usm.open(asked(level), NOW)
-    answer = parse(usm.seal(opened, GET, NOW + 7))
+    answer = parse(usm.seal(opened, opened.scoped, NOW + 7))
     assert (answer.number, answer.level, answer.reportable) == (9, level, False)
     assert (answer.security.boots, answer.security.time) == (5, NOW + 7)
     assert usm.open(answer, NOW).scoped == Scoped(ENGINE, b"web", GET)
@@ -235,7 +247,7 @@ def test_the_overhead_is_an_upper_bound(one: User, size: int) -> None:
     message = asked(Level.NO_AUTH_NO_PRIV)._replace(number=2**31 - 1)
     opened = Opened(message, local, one.level, Scoped(bytes(32), b"c" * 255, b""))
     pdu = wire.tlv(wire.RESPONSE, bytes(size))
-    whole = len(usm.seal(opened, pdu, 2**31 - 1))
+    whole = len(usm.seal(opened, opened.scoped._replace(pdu=pdu), 2**31 - 1))
     assert len(pdu) < whole <= len(pdu) + usm.overhead(opened)
 
 
@@ -274,16 +286,17 @@ def test_other_users_leave_counters_alone(usm: Usm) -> None:
 
 def test_what_was_done_is_not_done_again_while_it_is_timely() -> None:
     known = Replays()
-    assert not known.seen(b"digest", 0.0)
-    assert known.seen(b"digest", 299.0)
-    assert not known.seen(b"other", 299.0)
-    assert not known.seen(b"digest", 301.0)
+    assert known.seen(b"digest", 0.0) is Seen.FIRST
+    assert known.seen(b"digest", 299.0) is Seen.AGAIN
+    assert known.seen(b"other", 299.0) is Seen.FIRST
+    assert known.seen(b"digest", 301.0) is Seen.FIRST
 
 
 def test_a_full_memory_of_replays_refuses() -> None:
     known = Replays(limit=2)
-    assert [known.seen(d, 0.0) for d in (b"a", b"b", b"c")] == [False, False, True]
-    assert not known.seen(b"c", 1000.0)
+    said = [known.seen(d, 0.0) for d in (b"a", b"b", b"c", b"a")]
+    assert said == [Seen.FIRST, Seen.FIRST, Seen.NO_ROOM, Seen.AGAIN]
+    assert known.seen(b"c", 1000.0) is Seen.FIRST
 
 
 def test_the_open_engine_id_is_that_of_rfc_5343() -> None:
@@ -325,7 +338,7 @@ def test_damaged_messages_are_opened_refused_or_no_messages(
         assert not message.level, "only what is in clear can be damaged unseen"
     except Refused as refused:
         report = USM.report(message, refused, NOW)
-        assert (report is None) is not message.reportable
+        assert report is not None or not message.reportable or message.level is not Level.AUTH_PRIV
         assert report is None or scoped(parse(report).payload).pdu[0] == wire.REPORT
     else:
         assert not opened.level or message.whole in SEEDS

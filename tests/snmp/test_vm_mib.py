@@ -380,7 +380,6 @@ async def test_others_do_not() -> None:
         (wire.number(3), Status.WRONG_VALUE),
         (wire.text("1"), Status.WRONG_TYPE),
         (wire.number(1, wire.UNSIGNED), Status.WRONG_TYPE),
-        (wire.tlv(wire.INTEGER, b"\x01" * 9), Status.WRONG_ENCODING),
     ],
 )
 def test_a_switch_takes_true_and_false(value: bytes, status: Status) -> None:

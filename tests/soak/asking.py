@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -259,7 +259,7 @@ class Setting:
     def _serial(self, manager: Manager, _arc: int) -> None:
         before = manager.value(SERIAL)
         if before is not None:
-            self._set(manager, "SET serial", SERIAL, before, SERIAL, before + 1)
+            self._set(manager, "SET serial", SERIAL, before, SERIAL, (before + 1) & 0x7FFF_FFFF)
 
     def _set(self, manager: Manager, kind: str, name: Oid, value: int, shown: Oid, then: int) -> None:
         answer = manager.ask(kind, wire.SET, binding(name, number(value)))
@@ -288,9 +288,3 @@ def _check_after(manager: Manager, kind: str, asked: Sequence[Oid], got: Sequenc
     for before, after in zip(asked, got, strict=True):
         if after <= before:
             manager.record.note(f"{manager.version} {kind}: {after} after {before}")
-
-
-def everything(record: Record) -> Iterator[tuple[str, Exchange]]:
-    for kind, exchanges in record.exchanges.items():
-        for exchange in exchanges:
-            yield kind, exchange

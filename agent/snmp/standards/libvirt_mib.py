@@ -42,10 +42,11 @@ from agent.model.domain_events import (
 from agent.schema.declare import Key, Operation
 from agent.schema.types import Wire
 from agent.snapshot import Snapshot, Table, Values
-from agent.snmp import ber, writers
+from agent.snmp import ber, rowstatus, writers
 from agent.snmp.message import Status
 from agent.snmp.mib import ENTERPRISE, MaxAccess, Oid
 from agent.snmp.notice import Notice
+from agent.snmp.rowstatus import RowStatus
 from agent.snmp.setting import Ask, Asker, Refused, Step
 from agent.snmp.standards import Place, Standard
 from agent.snmp.standards.declared import (
@@ -77,15 +78,6 @@ class GuestState(enum.IntEnum):
     SHUTDOWN = 4
     SHUTOFF = 5
     CRASHED = 6
-
-
-class RowStatus(enum.IntEnum):
-    ACTIVE = 1
-    NOT_IN_SERVICE = 2
-    NOT_READY = 3
-    CREATE_AND_GO = 4
-    CREATE_AND_WAIT = 5
-    DESTROY = 6
 
 
 _STATES: Mapping[int, GuestState] = {
@@ -191,7 +183,6 @@ class GuestWriter:
     """Writes libvirtGuestState and libvirtGuestRowStatus. The two of one guest are seen together."""
 
     def __init__(self, place: Place) -> None:
-        self._hypervisor = place.hypervisor
         self._inventory = place.inventory
         self._operations = place.operations
 
@@ -209,10 +200,13 @@ class GuestWriter:
             except Refused as refused:
                 failed = refused
                 break
+        sound = asks[: len(numbers_by_ask)]
+        together: dict[Oid, list[Ask]] = {}
+        for ask in sound:
+            together.setdefault(ask.instance, []).append(ask)
         steps = []
-        for ask in asks[: len(numbers_by_ask)]:
-            together = [a for a in asks if a.instance == ask.instance and a.index in numbers_by_ask]
-            step = self._step(ask, numbers_by_ask, _wanted(together, numbers_by_ask), asker)
+        for ask in sound:
+            step = self._step(ask, numbers_by_ask, _wanted(together[ask.instance], numbers_by_ask), asker)
             if step is not None:
                 steps.append(step)
         if failed is not None:
@@ -229,16 +223,12 @@ class GuestWriter:
         who = key(ask.instance)
         if who is None:
             raise Refused(Status.NO_CREATION, ask.index, "the index is no UUID")
-        match status:
-            case RowStatus.CREATE_AND_GO if ask.row is not None:
-                raise Refused(Status.INCONSISTENT_VALUE, ask.index, "the guest is active already")
-            case RowStatus.CREATE_AND_GO:
-                return self._start(ask, who, wanted, asker)
-            case RowStatus.DESTROY:
-                return None if ask.row is None else self._of(ask, Destroy(), who, asker)
-            case RowStatus.ACTIVE if ask.row is not None:
-                return None
-        raise Refused(Status.INCONSISTENT_VALUE, ask.index, "a guest is active or it is not there")
+        now = None if ask.row is None else RowStatus.ACTIVE
+        why = "a guest is active or it is not there"
+        after = rowstatus.moved(now, status, index=ask.index, suspends=why, waits=False)
+        if now is after:
+            return None
+        return self._start(ask, who, wanted, asker) if now is None else self._of(ask, Destroy(), who, asker)
 
     def _start(self, ask: Ask, who: Key, wanted: _Wanted, asker: Asker) -> Step:
         if self._inventory.snapshot.table(Domain).find(who) is None:
@@ -278,13 +268,12 @@ class GuestWriter:
 
 def _decoded(ask: Ask) -> int:
     """The value, if it is one that its column knows and can be asked for."""
+    if ask.column.oid[-1] == ROW_STATUS:
+        return rowstatus.asked(ask)
     writers.expect(ber.INTEGER, ask)
     number = writers.integer(ask)
-    labels = RowStatus if ask.column.oid[-1] == ROW_STATUS else GuestState
-    if number not in {int(label) for label in labels}:
+    if number not in GuestState.__members__.values():
         raise Refused(Status.WRONG_VALUE, ask.index)
-    if labels is RowStatus and number in (RowStatus.CREATE_AND_WAIT, RowStatus.NOT_READY):
-        raise Refused(Status.WRONG_VALUE, ask.index, "a guest is started at once or not at all")
     return number
 
 
