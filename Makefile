@@ -3,8 +3,9 @@
 VENV := .venv/bin
 SOURCES := pyproject.toml constraints.txt .ci/setup
 CHECKED := agent drivers tests
+SECONDS := 600
 
-.PHONY: run test lint generate bench
+.PHONY: run test lint generate bench soak
 
 run: .venv/ready-run
 	@$(VENV)/virtmap demo
@@ -26,6 +27,9 @@ generate: .venv/ready-run
 
 bench: .venv/ready-test
 	@for file in tests/bench/[a-z]*.py; do echo "== $$file"; $(VENV)/python -m "$$(echo $${file%.py} | tr / .)" || exit 1; done
+
+soak: .venv/ready-test
+	$(VENV)/python -m tests.soak.soak --seconds $(SECONDS)
 
 .venv/ready-run: $(SOURCES)
 	@.ci/setup run

@@ -40,6 +40,9 @@ LINGER = 0.5
 SETTLE = 0.05
 """Seconds that changes are collected before they are read: starting a domain raises a handful of events."""
 
+BESIDE = 0.25
+"""Seconds that changes wait for a reading of everything, which shows them too; then they are read beside it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
@@ -377,19 +380,10 @@ class Inventory:
             now = time.monotonic()
             idle = now - self._asked > self.pace.idle_after
             if now >= due and not idle:
-                self._changed.clear()
-                try:
-                    await self.refresh()
-                except Busy as error:
-                    log.warning("%s: %s", self.name, error)
+                await self._read_everything()
                 due = max(now + self.pace.interval, time.monotonic() + self.pace.interval / 10)
             elif self._changed and not idle:
-                await asyncio.sleep(SETTLE)
-                changed, self._changed = list(self._changed), set()
-                try:
-                    await self.refresh(changed)
-                except Busy as error:
-                    log.warning("%s: %s", self.name, error)
+                await self._read_what_changed()
             self._wake.clear()
             if idle:
                 self._changed.clear()  # everything is read again when somebody asks
@@ -398,6 +392,40 @@ class Inventory:
             await self._sleep(3600.0 if idle else max(0.0, due - time.monotonic()))
             if idle and time.monotonic() - self._asked <= self.pace.idle_after:
                 due = time.monotonic()
+
+    async def _read_everything(self) -> None:
+        """All at once; but where that takes long, because a guest hangs or there are very many, what changes meanwhile is
+        read beside it, and is not told with values of before."""
+        covered, self._changed = self._changed, set()
+        reading = asyncio.create_task(self._unless_busy(None))
+        reading.add_done_callback(lambda _: self._wake.set())
+        try:
+            await asyncio.wait([reading], timeout=BESIDE)
+            if not reading.done():
+                self._changed |= covered
+            while self._connected and not reading.done():
+                if self._changed:
+                    await self._read_what_changed()
+                else:
+                    self._wake.clear()
+                    await self._wake.wait()
+            if reading.done():
+                await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read_what_changed(self) -> None:
+        await asyncio.sleep(SETTLE)
+        changed, self._changed = list(self._changed), set()
+        await self._unless_busy(changed)
+
+    async def _unless_busy(self, only: Sequence[Root] | None) -> None:
+        """Refresh; that the hypervisor did not answer is told in the snapshot and the log, and is no reason to give up."""
+        try:
+            await self.refresh(only)
+        except Busy as error:
+            log.warning("%s: %s", self.name, error)
 
     async def _sleep(self, seconds: float) -> None:
         try:

@@ -135,31 +135,36 @@ def standards() -> tuple[Serve, ...]:
 async def world(
     uri: str = "fake:///?domains=3", *, pace: Pace = QUIET, state: State | None = None, fake: Fake | None = None,
     communities: Sequence[Community] = COMMUNITIES, wait: bool = True, limit: float = 30.0, at_once: int = 16,
-    serves: Sequence[Serve] | None = None, security: Mapping[str, Any] | None = None, **engine: Any,
+    serves: Sequence[Serve] | None = None, security: Mapping[str, Any] | None = None,
+    others: Mapping[str, str] | None = None, **engine: Any,
 ) -> AsyncIterator[World]:  # fmt: skip
     """A running agent without sockets, read once unless `wait` is False; everything is stopped at the end. `security` are
-    further arguments of Security, `engine` of Engine.
+    further arguments of Security, `engine` of Engine; `others` are the URIs of hypervisors beside the default one, by name.
     """
     driver = fake or Fake("default", uri)
     memory = state or State(":memory:")
     trail = Trail()
     inventory = Inventory(driver, memory, pace=pace)
-    operations = Operations({"default": inventory}, trail, limit=limit, at_once=at_once)
+    inventories = {"default": inventory}
+    inventories |= {name: Inventory(Fake(name, more), memory, pace=pace) for name, more in (others or {}).items()}
+    operations = Operations(inventories, trail, limit=limit, at_once=at_once)
     clock = [1000.0]
     secured = Security(**{"communities": communities, "answer_limit": MAX_MESSAGE, **(security or {})})
     answering = Engine(
-        {"default": inventory}, operations, secured,
+        inventories, operations, secured,
         **{"engine_id": ENGINE_ID, "standards": standards() if serves is None else serves, "clock": lambda: clock[0], **engine},
     )  # fmt: skip
     made = World(driver, memory, inventory, operations, trail, answering, clock)
-    inventory.start()
     try:
-        if wait:
-            await asyncio.wait_for(inventory.wait_refreshed(), 20)
+        for one in inventories.values():
+            one.start()
+            if wait:
+                await asyncio.wait_for(one.wait_refreshed(), 20)
         yield made
     finally:
         driver.release()
         await operations.stop(limit=1.0)
-        await inventory.stop()
+        for one in inventories.values():
+            await one.stop()
         if state is None:
             memory.close()

@@ -525,6 +525,37 @@ async def test_a_storm_of_events_is_read_together() -> None:
 
 
 @looped
+async def test_what_changes_while_everything_is_read_slowly_shows_at_once() -> None:
+    fake = Watched()
+    async with world(fake=fake, pace=EAGER) as w:
+        gate, entered = threading.Event(), threading.Event()
+        fake.change = held(gate, entered)
+        await until(entered.is_set, "the reading of everything to be under way")
+        fake.plans.clear()
+        fake.perform(Suspend(), w.key("guest1"))
+        await until(lambda: w.domain("guest1").state is DomainState.PAUSED, "the change to show", within=5)
+        assert fake.plans == [[(Domain, w.key("guest1"))]]
+        number = w.inventory.snapshot.number
+        gate.set()
+        await until(lambda: None in fake.plans, "the next reading of everything")
+        assert w.inventory.snapshot.number > number
+        assert w.domain("guest1").state is DomainState.PAUSED, "what was read before it changed is not shown"
+
+
+@looped
+async def test_a_lost_connection_is_not_held_up_by_a_reading_that_hangs() -> None:
+    fake = Watched()
+    async with world(fake=fake, pace=EAGER) as w:
+        gate, entered = threading.Event(), threading.Event()
+        fake.change = held(gate, entered)
+        await until(entered.is_set, "the reading of everything to be under way")
+        before = host(w).connected_at
+        fake._tell([Lost(reason="gone")])
+        await until(lambda: host(w).connected_at != before, "another connection", within=EAGER.call_limit / 2)
+        gate.set()
+
+
+@looped
 async def test_an_event_of_a_domain_that_is_gone_already_hurts_nothing() -> None:
     fake = Watched()
     async with world(fake=fake) as w:

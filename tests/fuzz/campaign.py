@@ -106,6 +106,8 @@ class Target:
         data = one.octets()
         try:
             self._same(data)
+            if one.way != TRUSTED:
+                self._familiar(data, one.limit)
             self._answered(one, data)
         except Exception as error:
             raise Violation(f"{type(error).__name__}: {error}; input: {one.line()}") from error
@@ -153,6 +155,18 @@ class Target:
             return
         shortened = message.plain_pdu(pdu, 0, len(pdu), 3)
         assert shortened is None or shortened == message.pdu(pdu, 0, len(pdu), 3)
+
+    def _familiar(self, data: bytes, limit: int) -> None:
+        """What looks like a message before gets the answer that it would get had there been none."""
+        quick = _parsed(lambda octets: self.engine._from_familiar(octets, "127.0.0.1", limit), data)
+        if quick is None:
+            return
+        slow = _parsed(lambda octets: self.engine._version_3(octets, "127.0.0.1", 40_000, limit), data)
+        if isinstance(quick, bytes):
+            assert isinstance(slow, bytes)
+            assert _said(quick) == _said(slow)
+        else:
+            assert slow is BerError
 
     def sane(self) -> None:
         """A good GET is answered, and nothing has grown beyond its bounds."""
@@ -203,7 +217,7 @@ def well_formed(data: bytes) -> None:
         _, header, _, body = parts(inner, 2, 0x30, 4, None)
         _, _, flags, _ = parts(header, 2, 2, 4, 2)
         if flags[0] & 2 and header[-1] == wire3.USM:
-            body = wire.taken(wire3.opened(data, _user(data)).plain, 0x30, minimal=False)[1]
+            body = wire.taken(_said(data).plain, 0x30, minimal=False)[1]
         _, _, answer = parts(body, 4, 4, None)
         kind = wire.taken(body, 4)[2]
         kind = wire.taken(kind, 4)[2]
@@ -222,6 +236,10 @@ def well_formed(data: bytes) -> None:
         wire.arcs(name)
         count += 1
     assert 0 <= wire.whole(index) <= count
+
+
+def _said(data: bytes) -> wire3.Opened:
+    return wire3.opened(data, _user(data))
 
 
 def _user(data: bytes) -> wire3.User | None:

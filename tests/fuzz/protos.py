@@ -100,9 +100,9 @@ def anomalies(element: Element) -> Iterator[Packet]:
                 f"length {change:+d}",
                 tlv(element.tag, bytes(len(inner) + change))[: -(len(inner) + change) or None] + inner,
             )
-    for octets in range(1, 9):
-        size = len(inner).to_bytes(8, "big")[-octets:]
-        yield f"length in {octets} octets", tag + bytes([0x80 + octets]) + size + inner
+    for count in range(1, 9):
+        size = len(inner).to_bytes(8, "big")[-count:]
+        yield f"length in {count} octets", tag + bytes([0x80 + count]) + size + inner
     for other in TAGS:
         yield f"tag {other:#04x}", bytes([other]) + whole[1:]
     yield "tag of many octets", b"\x1f" + b"\x81" * 40 + b"\x01" + whole[1:]

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import wire
+from agent.snmp.setting import Setting
+from tests import wire, wire3
 from tests.fuzz import protos
 from tests.fuzz.campaign import (
     DATAGRAM,
@@ -79,6 +80,27 @@ def test_every_class_of_malformed_packets_holds_it(target: Target) -> None:
     for at, (_, octets) in enumerate(protos.every(ANN, PEER)):
         if at % 3 == 0:
             target.run(Input(DATAGRAM, LIMITS[at // 3 % len(LIMITS)], octets[: 10 * LONGEST]))
+    target.sane()
+
+
+def test_what_is_remembered_is_bounded_whoever_asks(target: Target) -> None:
+    """Many managers, request-ids, lengths, contexts and SETs, good and refused."""
+    engine = target.engine
+    for i in range(6000):
+        host = f"127.{i >> 14 & 127}.{i >> 7 & 127}.{i & 127}"
+        assert engine.receive(wire.get(protos.SYS_DESCR, request=i), host, i) is not None
+        put = [(protos.CONTACT, wire.text(str(i)))]
+        for community in (b"secret", b"public", str(i).encode()):
+            answer = engine.receive(wire.setting(put, request=i, community=community), host, i)
+            if isinstance(answer, Setting):
+                engine.finish(answer)
+        asked = wire3.pdu(
+            wire.SET if i % 3 else wire.GET, [wire.binding(protos.CONTACT, wire.text("x" * (i % 300)))], request=i
+        )
+        for context in (b"", str(i).encode()):
+            answer = engine.receive(wire3.message(ANN, PEER, asked, context=context, msg_id=i), host, i)
+            if isinstance(answer, Setting):
+                engine.finish(answer)
     target.sane()
 
 

@@ -225,12 +225,12 @@ class Walking:
         self.walks = 0
 
     def __call__(self, manager: Manager) -> None:
-        answer = manager.ask("GETBULK walk", wire.GETBULK, binding(self._at), second=50)
+        answer = manager.ask("GETBULK walk", wire.GETBULK, binding(self._at), second=100)
         if not _sound(manager, "walk", answer) or answer is None:
             return
         ended = answer.tags[-1] == wire.END_OF_MIB_VIEW
         got = [n for n, tag, _ in answer.variables if tag != wire.END_OF_MIB_VIEW]
-        _check_after(manager, "walk", [self._at, *got[:-1]], got)
+        _check_after(manager, "walk", [self._at, *got][: len(got)], got)
         self.walks += ended
         self._at = (1, 3) if ended else got[-1]
 

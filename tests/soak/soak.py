@@ -51,6 +51,8 @@ THREADS_MORE, FILES_MORE = 16, 8
 TRAP_OID = wire.oid("1.3.6.1.6.3.1.1.4.1.0")
 LIFECYCLE = wire.oid("1.3.6.1.4.1.36957.20.0")
 SUSPENDED, RESUMED = (*LIFECYCLE, 4), (*LIFECYCLE, 5)
+THEN = {SUSPENDED: asking.PAUSED, RESUMED: asking.RUNNING}
+"""The state that a guest has after an event, and that its notification is to show."""
 TICK = os.sysconf("SC_CLK_TCK")
 
 CONFIG = """
@@ -108,11 +110,12 @@ class Plan:
 
 
 class Trap(NamedTuple):
-    """A notification: when it came, which it is, and the last arc of its first object."""
+    """A notification: when it came, which it is, the last arc of its first object, and the state of the guest in it."""
 
     at: float
     oid: tuple[int, ...]
     arc: int
+    state: int | None
 
 
 class Traps(threading.Thread):
@@ -149,7 +152,9 @@ class Traps(threading.Thread):
         _, community, inner = wire.taken(inner, wire.OCTETS)
         told = wire.response(inner, community, len(data)).variables
         assert told[1][0] == TRAP_OID
-        self.traps.append(Trap(time.monotonic(), wire.arcs(told[1][2]), told[2][0][-1] if len(told) > 2 else 0))
+        arc = told[2][0][-1] if len(told) > 2 else 0
+        states = [value[-1] for name, tag, value in told if name[:-1] == asking.STATE and tag == wire.INTEGER]
+        self.traps.append(Trap(time.monotonic(), wire.arcs(told[1][2]), arc, next(iter(states), None)))
 
     def _take3(self, data: bytes) -> None:
         self.version3 += 1
@@ -377,6 +382,13 @@ class Soak:
         )
         return told, sum(raised for _, _, raised in windows)
 
+    def late(self) -> tuple[int, int]:
+        """Of what was told of suspended and resumed guests while libvirtd was well: how much with the state of before, and
+        how much in all."""
+        windows = list(self.quiets())
+        told = [t for t in self.traps.traps if t.oid in THEN and any(a <= t.at < b for a, b, _ in windows)]
+        return sum(t.state != THEN[t.oid] for t in told), len(told)
+
     def _sets_arcs(self) -> frozenset[int]:
         return frozenset(self.arcs[events.guest_name(n)] for n in range(TOGGLED, GUESTS))
 
@@ -389,7 +401,7 @@ class Soak:
         for began, ended, _ in self.quiets():
             last: dict[int, tuple[int, ...]] = {}
             for trap in self.traps.traps:
-                if trap.oid in (SUSPENDED, RESUMED) and began <= trap.at < ended and trap.arc:
+                if trap.oid in THEN and began <= trap.at < ended and trap.arc:
                     if last.get(trap.arc) == trap.oid:
                         yield f"{trap.at - self.record.began:8.3f} s: guest {trap.arc}: {trap.oid} was told twice in a row"
                     last[trap.arc] = trap.oid
@@ -445,6 +457,8 @@ class Soak:
             f"{self.busy.raised} events raised, {self.busy.raised / self.lasted:.0f} a second; "
             f"while libvirtd was well {raised}, of which told {told}"
         )
+        late, of = self.late()
+        yield f"{late} of {of} notifications show the state before their event"
         kinds = Counter(t.oid[:8] for t in self.traps.traps)
         yield f"{len(self.traps.traps)} notifications in version 2c, {self.traps.version3} in version 3: " + ", ".join(
             f"{count} of {'.'.join(map(str, oid))}" for oid, count in kinds.most_common()
