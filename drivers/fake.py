@@ -2,10 +2,10 @@
 
 It ships, since demonstrations, benchmarks and the tests of everything above the contract run on it. Its URI tells what
 it holds: `fake:///?domains=10000&disks=2&nics=1&vcpus=2&statistics=0&seed=1&delay=0&events=0`, where `delay` is how many
-milliseconds each call takes, `events` how many times a second some domain is paused or resumed, and `statistics` how many each vCPU and disk of a running domain has beneath it: named
-statistics, bins for each operation, intervals. A real disk keeps none unless its definition asks for them. Values
-follow from the seed and from how often a domain was read: counters grow with each reading of a running domain, gauges
-go up and down.
+milliseconds each call takes, `events` how many times a second some domain is paused or resumed, and `statistics` how
+many each vCPU and disk of a running domain has beneath it: named statistics, bins for each operation, intervals. A real
+disk keeps none unless its definition asks for them. Values follow from the seed and from how often a domain was read:
+counters grow with each reading of a running domain, gauges go up and down.
 
 A reading of 10,000 domains is some two million values, so a row is put together by C code only: the constants of the
 row, the values that move (the former ones plus the steps of this phase), and one `itemgetter` that puts all in field

@@ -127,10 +127,20 @@ class User:
         return Level.AUTH_NO_PRIV if self.auth is not None else Level.NO_AUTH_NO_PRIV
 
 
+class Stamp(NamedTuple):
+    """The security parameters that a user's messages have in common for a second: what stands before the digest, and what
+    stands behind it and before the salt, which has so many octets."""
+
+    time: int
+    salt: int
+    before: bytes
+    behind: bytes
+
+
 class LocalUser:
     """A user with the keys that are good for one engine, ready for use."""
 
-    __slots__ = ("authenticator", "before_digest", "level", "name", "octets", "privacy")
+    __slots__ = ("authenticator", "before_digest", "level", "name", "octets", "privacy", "stamp")
 
     def __init__(self, user: User, engine_id: bytes) -> None:
         self.name = user.name
@@ -139,6 +149,7 @@ class LocalUser:
         self.level = user.level
         self.authenticator: Authenticator | None = None
         self.privacy: Privacy | None = None
+        self.stamp = Stamp(-1, 0, b"", b"")
         if user.auth is None or user.auth_passphrase is None:
             return
         key = password_to_key(user.auth_passphrase.reveal().encode(), user.auth)
@@ -275,20 +286,22 @@ class Usm:
         if level is Level.AUTH_PRIV and user.privacy is not None:
             encrypted, salt = user.privacy.encrypt(plain, self.boots, time)
             plain = b"\x04" + ber.length(len(encrypted)) + encrypted
-        clock = ber.encode_integer(time)
-        fixed = self._known + clock + user.before_digest
-        behind = b"\x04" + ber.length(len(salt)) + salt
-        inner = len(fixed) + authenticator.octets + len(behind)
-        inner_head = b"\x30" + ber.length(inner)
-        outer = len(inner_head) + inner
+        stamp = user.stamp
+        if stamp.time != time or stamp.salt != len(salt):
+            stamp = user.stamp = self._stamped(user, authenticator, time, len(salt))
         header = _HEADERS[level]
-        before = b"".join((
-            b"\x02\x01\x03\x30", ber.length(len(number) + len(header)), number, header, b"\x04", ber.length(outer),
-            inner_head, fixed,
-        ))  # fmt: skip
-        head = b"\x30" + ber.length(len(before) + inner - len(fixed) + len(plain))
-        before = head + before
-        return authenticator.joined(before, behind + plain)
+        lead = b"".join((b"\x02\x01\x03\x30", ber.length(len(number) + len(header)), number, header, stamp.before))
+        behind = stamp.behind + salt + plain
+        head = b"\x30" + ber.length(len(lead) + authenticator.octets + len(behind))
+        return authenticator.joined(head + lead, behind)
+
+    def _stamped(self, user: LocalUser, authenticator: Authenticator, time: int, salt: int) -> "Stamp":
+        """The security parameters of all messages of this second."""
+        before = self._known + ber.encode_integer(time) + user.before_digest
+        behind = b"\x04" + ber.length(salt)
+        inner = b"\x30" + ber.length(len(before) + authenticator.octets + len(behind) + salt)
+        outer = b"\x04" + ber.length(len(inner) + len(before) + authenticator.octets + len(behind) + salt)
+        return Stamp(time, salt, outer + inner + before, behind)
 
 
 def report_pdu(message: Message, counter: tuple[int, ...], value: int) -> bytes:
