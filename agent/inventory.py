@@ -251,7 +251,8 @@ class Inventory:
             # Our own work, on nothing that can hang; the limit is only there so that no wait is without one.
             tables = await self._builder.run(build, limit=60.0, what=f"{self.name}: build the snapshot")
             tables.append(self._reading(tables))
-            self._discard(self.snapshot)
+            if not self._layout.patched:
+                self._discard(self.snapshot)
             self.snapshot = self.snapshot.with_tables(tables)
             for published in self._publishers:
                 published()
@@ -282,8 +283,9 @@ class Inventory:
             self._layout.drop(gone(), began)
         self._layout.mark_host(**host)
         tables = self._layout.tables(before)
+        made = [table for table in tables if table is not before.table(table.row)]
         for prepare in self._preparers:
-            for table in tables:
+            for table in made:
                 prepare(table)
         return tables
 

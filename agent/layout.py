@@ -6,6 +6,7 @@ numbers, the others from the persistent indexes. All of it runs in a worker thre
 """
 
 import logging
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -33,6 +34,9 @@ _KEY = {row: key_getter(row) for row in DRIVEN}
 
 _TOP = {row: (row.root(), len(row.root().key_fields())) for row in DRIVEN}
 """The root of a row, and how many of the row's key values name it."""
+
+FEW = 16
+"""Roots, and one for each hundred there are, whose rows are replaced in the tables before; for more these are made anew."""
 
 _WIDTH = {row: sum(f.role is Role.PARENT for f in row.fields) for row in DRIVEN}
 """How many of the row's key values are those of the row above it."""
@@ -105,6 +109,10 @@ class Layout:
         self._indexes = indexes
         self._host: Root = (Host, host.key)
         self.left_out: list[str] = []  # what could not be laid out last time, and why
+        self.patched = False
+        """Whether the last tables are those before with some rows replaced."""
+        self._fresh: set[Root] = set()  # read since the last tables
+        self._last: list[Table] = []
         self._known: dict[Root, _Known] = {self._host: _Known(began=0.0, rows=_only(Host, host.values))}
 
     @property
@@ -118,6 +126,7 @@ class Layout:
 
     def take(self, read: Read) -> None:
         """Take over what a piece read."""
+        self._fresh.update(read.rows, read.roots)
         for root, rows in read.rows.items():
             known = self._known.get(root)
             if known is None:
@@ -142,13 +151,46 @@ class Layout:
             known = self._known.get(root)
             if known is not None and known.began <= began and root[0] is not Host:
                 del self._known[root]
+                self._fresh.add(root)
 
     def mark_host(self, **changes: Any) -> None:
         """Change columns of the host's row: what the inventory knows of the connection."""
+        self._fresh.add(self._host)
         _mark(self._known[self._host], Host, **changes)
 
     def tables(self, before: Snapshot) -> list[Table]:
-        """All tables anew; what did not change is shared with the snapshot before."""
+        """All tables as they are now. What did not change is shared with the snapshot before: a table, if none of its rows
+        was read anew; its indexes, if none came or went."""
+        made = self._patches(before)
+        self.patched = made is not None
+        self._last = self._anew(before) if made is None else made
+        self._fresh.clear()
+        return self._last
+
+    def _patches(self, before: Snapshot) -> list[Table] | None:
+        """The tables before, with the rows of those few roots replaced that were read since; None if that is not all."""
+        if self.left_out or not self._last or len(self._fresh) > FEW + len(self._known) // 100:
+            return None
+        if any(before.table(table.row) is not table for table in self._last):
+            return None  # it was laid out for nobody: what was read for it is in no table
+        records: dict[type[Row], list[Values]] = {}
+        for root in self._fresh:
+            known = self._known.get(root)
+            if known is None or not known.arcs or _keys(known.rows) != known.keys:
+                return None
+            for row, arcs, rows in zip(DRIVEN, known.arcs, _ordered(known), strict=True):
+                if arcs:
+                    table = before.table(row)
+                    start = bisect_left(table.indexes, arcs[0])
+                    if table.indexes[start : start + len(arcs)] != arcs:
+                        return None
+                    records.setdefault(row, list(table.records))[start : start + len(arcs)] = rows
+        return [
+            Table(t.row, records[t.row], t.indexes, t) if t.row in records else t for t in map(before.table, DRIVEN)
+        ]
+
+    def _anew(self, before: Snapshot) -> list[Table]:
+        """All tables, put together from all roots."""
         told, self.left_out = self.left_out, []
         roots: dict[type[Row], list[Root]] = defaultdict(list)
         for root in self._known:
@@ -197,22 +239,12 @@ class Layout:
 
     def _arrange(self, known: _Known, arc: Arc) -> tuple[tuple[tuple[Arc, ...], ...], Layers]:
         """The arcs and the rows of one root, each layer in the order of its arcs."""
-        keys = tuple(
-            [
-                tuple(map(key, records)) if records else ()
-                for key, records in zip(_KEY.values(), known.rows, strict=True)
-            ]
-        )
+        keys = _keys(known.rows)
         if keys != known.keys or not known.arcs:
             known.rows, keys = _sound(known.rows, keys)
             known.keys = keys
             known.arcs, known.order = self._arcs(keys, arc)
-        if any(known.order):
-            return known.arcs, tuple(
-                tuple(map(records.__getitem__, order)) if order else records
-                for records, order in zip(known.rows, known.order, strict=True)
-            )
-        return known.arcs, known.rows
+        return known.arcs, _ordered(known)
 
     def _arcs(
         self, keys: Sequence[Sequence[Key]], arc: Arc
@@ -242,6 +274,23 @@ class Layout:
         for (parent, own), numbers in zip(siblings.items(), given, strict=True):
             made.update((k, (*parent, n)) for k, n in zip(own, numbers, strict=True))
         return [made[k] for k in keys]
+
+
+def _keys(layers: Layers) -> tuple[tuple[Key, ...], ...]:
+    """The keys of the rows, layer by layer."""
+    return tuple(
+        [tuple(map(key, records)) if records else () for key, records in zip(_KEY.values(), layers, strict=True)]
+    )
+
+
+def _ordered(known: _Known) -> Layers:
+    """The rows of a root, each layer in the order of its arcs."""
+    if not any(known.order):
+        return known.rows
+    return tuple(
+        tuple(map(records.__getitem__, order)) if order else records
+        for records, order in zip(known.rows, known.order, strict=True)
+    )
 
 
 def _sound(layers: Layers, keys: tuple[tuple[Key, ...], ...]) -> tuple[Layers, tuple[tuple[Key, ...], ...]]:

@@ -173,7 +173,7 @@ class Operations:
             if why := self.crowded(principal):
                 raise Busy(f"{target}: {why}")
         except VirtmapError as error:
-            await self._audit(principal, hypervisor, kind.__name__, target, f"refused: {error}")
+            await self.record(principal, hypervisor, kind.__name__, target, f"refused: {error}")
             raise
         job = self._begin(principal, hypervisor, kind.__name__, target)
         task = asyncio.create_task(self._do(principal, inventory, operation, key, job, target))
@@ -189,7 +189,7 @@ class Operations:
         """Remember what a front end refused by itself: as a failed job, and in the audit trail."""
         job = self._begin(principal, hypervisor, operation, target)
         self._end(self._inventories[hypervisor], job, JobState.FAILED, f"refused: {reason}")
-        await self._audit(principal, hypervisor, operation, target, f"refused: {reason}")
+        await self.record(principal, hypervisor, operation, target, f"refused: {reason}")
 
     async def stop(self, limit: float = 2.0) -> None:
         """Give running operations a moment to end; what does not is left to the hypervisor."""
@@ -241,7 +241,7 @@ class Operations:
             if text:  # it may have done a part of it; but nobody waits for a reading to be told of the failure
                 inventory.look_again(root_of(kind.on, key))
             self._end(inventory, job, state, text)
-            await self._audit(principal, inventory.name, kind.__name__, target, text or "done")
+            await self.record(principal, inventory.name, kind.__name__, target, text or "done")
         return values
 
     async def _reread(self, inventory: Inventory, kind: type[Operation], key: Key) -> None:
@@ -271,7 +271,8 @@ class Operations:
         jobs: Sequence[Job] = (*self._ended[inventory.name], *self._running[inventory.name].values())
         inventory.set_rows(Job, sorted(jobs, key=lambda j: j.key))
 
-    async def _audit(self, principal: Principal, hypervisor: str, operation: str, target: str, result: str) -> None:
+    async def record(self, principal: Principal, hypervisor: str, operation: str, target: str, result: str) -> None:
+        """Into the log and the audit trail: what somebody did or wanted to do, and what came of it."""
         audit_log.info(
             "%s %s@%s: %s of %s on %s: %s",
             principal.front_end, principal.name, principal.source or "-", operation, target, hypervisor, result,

@@ -18,7 +18,7 @@ from agent.snmp.ber import BerError
 from agent.snmp.message import Status, Varbind
 from agent.snmp.mib import Oid
 from agent.snmp.notice import Notice
-from agent.snmp.setting import Asker, Refused, Setting, tested
+from agent.snmp.setting import Asker, Refusal, Refused, Setting, refusal, tested
 from agent.snmp.vacm import MibView, Subtree
 
 SNMP_TRAP_OID: Oid = (1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0)
@@ -80,16 +80,7 @@ class TakeBack:
     setting: Setting
 
 
-@dataclass(frozen=True, kw_only=True)
-class Denial:
-    """A SET that was refused before anything was done, for the audit trail."""
-
-    asker: Asker
-    target: Oid
-    refused: Refused
-
-
-Event = Ready | Ended | Trouble | CarryOut | TakeBack | Denial
+Event = Ready | Ended | Trouble | CarryOut | TakeBack | Refusal
 
 
 class State(enum.Enum):
@@ -343,7 +334,7 @@ class Session:
             setting = tested(view, varbinds, asker)
         except Refused as refused:
             status = refused.status, refused.index
-            self.events.append(Denial(asker=asker, target=_target(varbinds, refused.index), refused=refused))
+            self.events.append(refusal(view, varbinds, asker, refused))
         while len(self._transactions) >= TRANSACTIONS:
             self._transactions.popitem(last=False)
         self._transactions[pdu.transaction] = _Transaction(octets=octets, setting=setting, tested=status)
@@ -419,7 +410,3 @@ def _named(error: int) -> str:
         return Error(error).name.lower().replace("_", " ")
     except ValueError:
         return f"error {error}"
-
-
-def _target(varbinds: Sequence[Varbind], index: int) -> Oid:
-    return ber.oid(varbinds[index - 1].oid) if 0 < index <= len(varbinds) else ()

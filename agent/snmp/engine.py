@@ -391,18 +391,20 @@ class Engine:
             self._layouts.learn(opened, use)
 
     def _version_3(self, data: bytes, host: str, port: int, largest: int) -> bytes | Setting | None:
+        message = self._parsed(data, message3.USM)
+        return None if message is None else self._authentic(message, host, port, largest)
+
+    def _parsed(self, data: bytes, model: int) -> message3.Message | None:
+        """A message of version 3 and of this security model; what is none is counted."""
         try:
-            message = message3.parse(data)
+            return message3.parse(data, model)
         except message3.UnsupportedModel:
             self.statistics.snmpUnknownSecurityModels += 1
-            return None
         except message3.InvalidFlags:
             self.statistics.snmpInvalidMsgs += 1
-            return None
         except BerError:
             self._unreadable(data)
-            return None
-        return self._authentic(message, host, port, largest)
+        return None
 
     def _authentic(self, message: message3.Message, host: str, port: int, largest: int) -> bytes | Setting | None:
         """A message of USM, once it has been seen who sent it."""
@@ -437,13 +439,8 @@ class Engine:
         if who is None:
             self._authentication_failed()
             return None
-        try:
-            message = message3.parse(data, message3.TSM)
-        except message3.UnsupportedModel:
-            self.statistics.snmpUnknownSecurityModels += 1
-            return None
-        except message3.InvalidFlags:
-            self.statistics.snmpInvalidMsgs += 1
+        message = self._parsed(data, message3.TSM)
+        if message is None:
             return None
         scoped = message3.scoped(message.payload)
         names = len(scoped.engine_id) + len(scoped.context)
@@ -563,7 +560,9 @@ class Engine:
     ) -> bytes | Setting | None:
         variables = hashlib.sha256(request.varbinds_raw).digest()
         token = (*source, request.version, who.label, context.hypervisor, request.request_id, variables)
-        seen = self._seen(way)  # also of what comes again: that message could itself be sent again by somebody else
+        # Also what comes again is remembered: that message could itself be sent again by somebody else. But whoever may
+        # change nothing takes no room.
+        seen = self._seen(way) if grant.write is not None else usm.Seen.FIRST
         if token in self._under_way:
             return None  # sent again while it is being carried out
         if (answered := self._carried_out.find(token) or self._refused_lately.find(token)) is not None:

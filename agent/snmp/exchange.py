@@ -3,14 +3,14 @@ are told to the audit trail."""
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from agent.operations import Operations
 from agent.snmp.engine import Engine
 from agent.snmp.message import Status
-from agent.snmp.setting import Setting, carry_out
+from agent.snmp.pace import Pace
+from agent.snmp.setting import Refusal, Setting, carry_out
 
 log = logging.getLogger("virtmap.snmp")
 
@@ -30,7 +30,7 @@ class Exchange:
         self._most = sets
         self._sets = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pace = Pace()
+        self._refusals = Refusals(operations)
 
     def carry_out(self, setting: Setting, reply: Reply) -> None:
         """Have a SET carried out, and reply when that is done. Does not wait for it."""
@@ -51,18 +51,11 @@ class Exchange:
         reply(self.engine.finish(setting, status, index))
 
     def tell_refusals(self) -> None:
-        """Into the audit trail, at a bounded pace: a source address is easily forged."""
+        """Into the audit trail, as many as have room there."""
         refusals = self.engine.refusals
         while refusals:
-            refusal = refusals.popleft()
-            if not self._pace.take():
-                continue
-            untold = self._pace.missed()
-            reason = f"{refusal.reason} (and {untold} more refused SETs untold)" if untold else refusal.reason
-            telling = self._operations.refuse(
-                refusal.principal, refusal.hypervisor, refusal.operation, refusal.target, reason
-            )
-            self._begin(telling)
+            if (telling := self._refusals.telling(refusals.popleft())) is not None:
+                self._begin(telling)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -77,30 +70,22 @@ class Exchange:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class Refusals:
+    """Tells the audit trail of SETs that were refused, at a bounded pace: a source address is easily forged."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self._pace = Pace()
+
+    def telling(self, refusal: Refusal) -> Coroutine[Any, Any, None] | None:
+        """What has to be done to tell of this one; None if there were too many lately. The next that is told says how many
+        were not."""
+        if not self._pace.take():
+            return None
+        untold = self._pace.missed()
+        reason = f"{refusal.reason} (and {untold} more refused SETs untold)" if untold else refusal.reason
+        return self._operations.refuse(refusal.principal, refusal.hypervisor, refusal.operation, refusal.target, reason)
+
+
 def _first(setting: Setting) -> int:
     return min((step.index for step in setting.steps), default=0)
-
-
-class Pace:
-    """So many at once, and then so many a second; counts what came too fast."""
-
-    def __init__(self, burst: int = 20, rate: float = 1.0) -> None:
-        self._burst, self._rate = burst, rate
-        self._left, self._at = float(burst), time.monotonic()
-        self._missed = 0
-
-    def take(self) -> bool:
-        """Whether one more may be."""
-        now = time.monotonic()
-        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
-        self._at = now
-        if self._left < 1:
-            self._missed += 1
-            return False
-        self._left -= 1
-        return True
-
-    def missed(self) -> int:
-        """How many came too fast since this was last asked."""
-        missed, self._missed = self._missed, 0
-        return missed

@@ -22,6 +22,7 @@ from agent.snmp.message import VERSION_2C
 from agent.snmp.message3 import Level
 from agent.snmp.mib import Oid
 from agent.snmp.notice import Notice
+from agent.snmp.pace import Pace
 from agent.snmp.trap import AUTHENTICATION_FAILURE, COLD_START, NOWHERE, WARM_START, Moment, Told, message, message3
 from agent.snmp.usm import LocalUser, User
 from agent.snmp.vacm import MibView
@@ -171,7 +172,7 @@ class Notifier:
         self._sockets: dict[int, socket.socket] = {}
         self._users: dict[User, LocalUser] = {}
         self._informer: Informer | None = None
-        self._pace = _Pace(clock)
+        self._pace = Pace(BURST, 1 / EACH, clock)
         self._stopped = False
         self.sinks: list[Callable[[Notice], object]] = []
         self.authentication_traps = True
@@ -334,22 +335,3 @@ def _own_address(target: Target) -> bytes:
             return socket.inet_aton(probe.getsockname()[0])
     except OSError:
         return NOWHERE  # asked again with the next trap
-
-
-class _Pace:
-    """So many at once, then one in so many seconds."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._left, self._at = float(BURST), clock()
-        self.held_back = 0
-
-    def take(self) -> bool:
-        now = self._clock()
-        self._left = min(BURST, self._left + (now - self._at) / EACH)
-        self._at = now
-        if self._left < 1:
-            self.held_back += 1
-            return False
-        self._left -= 1
-        return True

@@ -28,11 +28,7 @@ def resting(*, ready: bool) -> RowStatus:
 def asked(ask: Ask) -> RowStatus:
     """What a variable of a SET wants of a row. Refused: wrongType, wrongEncoding, or wrongValue for notReady, which can only
     be read, and for what is no RowStatus."""
-    writers.expect(ber.INTEGER, ask)
-    number = writers.integer(ask)
-    if number == RowStatus.NOT_READY or number not in RowStatus.__members__.values():
-        raise Refused(Status.WRONG_VALUE, ask.index)
-    return RowStatus(number)
+    return RowStatus(writers.one_of(ask, [one for one in RowStatus if one is not RowStatus.NOT_READY]))
 
 
 def moved(

@@ -19,6 +19,7 @@ from agent.config import ANYWHERE
 from agent.schema.declare import Access
 from agent.snmp import usm
 from agent.snmp.message3 import TSM, Level
+from agent.snmp.pace import Pace
 from agent.snmp.vacm import USM, AccessEntry, MibView, Policy, Subtree
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -164,22 +165,11 @@ def _entries(
         )  # fmt: skip
 
 
-class Bucket:
+class Bucket(Pace):
     """So many at once as a second brings, and then so many a second."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._clock = rate, clock
-        self._left, self._at = max(1.0, rate), clock()
-
-    def take(self) -> bool:
-        """Whether one more may be; if so it is counted."""
-        now = self._clock()
-        self._left = min(max(1.0, self._rate), self._left + (now - self._at) * self._rate)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        super().__init__(max(1.0, rate), rate, clock)
 
 
 class Gate:

@@ -72,12 +72,14 @@ class Step:
 class Change:
     """A change of what the agent itself holds: done at once, in the loop's thread, and taken back by `undo`.
 
-    `commit` raises a VirtmapError if what was tested no longer holds. Without `undo` it cannot be taken back.
+    `commit` raises a VirtmapError if what was tested no longer holds. Without `undo` it cannot be taken back. `told` is what
+    it changes, for the audit trail: empty if that hears of it otherwise, or need not.
     """
 
     index: int
     commit: Callable[[], None]
     undo: Callable[[], None] | None
+    told: str = ""
 
 
 class Writer(Protocol):
@@ -238,7 +240,16 @@ async def carry_out(setting: Setting, operations: Operations) -> tuple[Status, i
             await take_back(setting, operations)
             raise
         setting.done.append(step)
+    await _record(setting, operations)
     return Status.NO_ERROR, 0
+
+
+async def _record(setting: Setting, operations: Operations) -> None:
+    """Operations leave audit records by themselves; changes of what the agent holds leave theirs here."""
+    who = setting.asker
+    for step in setting.done:
+        if isinstance(step, Change) and step.told:
+            await operations.record(who.principal, who.hypervisor, "SET", step.told, "done")
 
 
 async def _take(step: Step | Change, setting: Setting, operations: Operations) -> None:

@@ -16,17 +16,17 @@ from typing import Any, Protocol
 
 from agent import __version__
 from agent.access import Principal
-from agent.errors import ConfigError, VirtmapError
+from agent.errors import ConfigError
 from agent.operations import Operations
 from agent.schema.declare import Access
 from agent.snmp.agentx import AgentxError, Reason
 from agent.snmp.agentx_retrieval import Retrieval
-from agent.snmp.agentx_session import CarryOut, Denial, Ended, Event, Ready, Session, TakeBack, Trouble
-from agent.snmp.exchange import Pace
+from agent.snmp.agentx_session import CarryOut, Ended, Event, Ready, Session, TakeBack, Trouble
+from agent.snmp.exchange import Refusals
 from agent.snmp.message import Status
 from agent.snmp.mib import AGENT, Oid
 from agent.snmp.notice import Notice
-from agent.snmp.setting import PATIENCE, Setting, carry_out, take_back
+from agent.snmp.setting import PATIENCE, Refusal, Setting, carry_out, take_back
 from agent.snmp.view import View
 
 log = logging.getLogger("virtmap.snmp")
@@ -131,7 +131,7 @@ class Subagent:
         self._task: asyncio.Task[None] | None = None
         self._link: Link | None = None
         self._works: set[asyncio.Task[None]] = set()
-        self._pace = Pace()
+        self._refusals = Refusals(operations)
         self.registered = asyncio.Event()
         """Set while there is a session in which everything is registered, or was refused."""
         self.sessions = 0
@@ -202,8 +202,9 @@ class Subagent:
                 self.registered.set()
             case Trouble(what=what):
                 log.warning("AgentX master %s: %s", self._address, what)
-            case Denial():
-                self._tell(event)
+            case Refusal():
+                if (telling := self._refusals.telling(event)) is not None:
+                    self._begin(telling)
             case CarryOut(transaction=transaction, setting=setting):
                 if len(self._works) >= SETTINGS:
                     self._reply(session, session.carried_out(transaction, Status.RESOURCE_UNAVAILABLE, 0))
@@ -238,23 +239,6 @@ class Subagent:
         if self._link is not None and self._link.session is session:
             self._link.send(octets)
             self._link.take_events()
-
-    def _tell(self, denial: Denial) -> None:
-        """Into the audit trail, at a bounded pace."""
-        if not self._pace.take():
-            return
-        refused, untold = denial.refused, self._pace.missed()
-        reason = f"{refused.status.label}: {refused.why}" if refused.why else refused.status.label
-        if untold:
-            reason = f"{reason} (and {untold} more refused SETs untold)"
-        target = ".".join(map(str, denial.target))
-        self._begin(self._refuse(denial.asker.hypervisor, target, reason))
-
-    async def _refuse(self, hypervisor: str, target: str, reason: str) -> None:
-        try:
-            await self._operations.refuse(self._principal, hypervisor, "SET", target, reason)
-        except VirtmapError as error:
-            log.warning("a refused SET of %s is not in the audit trail: %s", target, error)
 
 
 class Link:

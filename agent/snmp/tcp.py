@@ -22,7 +22,8 @@ from typing import Any
 
 from agent.snmp import tls
 from agent.snmp.ber import SEQUENCE, BerError
-from agent.snmp.exchange import Exchange, Pace
+from agent.snmp.exchange import Exchange
+from agent.snmp.pace import Pace
 
 log = logging.getLogger("virtmap.snmp")
 

@@ -8,6 +8,7 @@ narrowed View like any other and asks nothing for each variable.
 """
 
 import enum
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -104,15 +105,25 @@ class MibView:
         return out
 
     def _partly(self, number: int, column: Column) -> Iterable[Range]:
-        first: int | None = None
-        for row, arcs in enumerate(column.index.arcs):
-            if self.includes(column.oid + arcs):
-                first = row if first is None else first
-            elif first is not None:
-                yield Range(number, first, row)
-                first = None
-        if first is not None:
-            yield Range(number, first, column.count)
+        """Row by row would take seconds in a long column. Its rows are in order, so that what lies under an OID is found by
+        bisection: all are painted as the column is, and over that what longer families say, the longest last."""
+        arcs, size = column.index.arcs, len(column.oid)
+        shown = bytearray([self.includes(column.oid)]) * column.count
+        for family in reversed(self._families):
+            if len(family.oid) > size and family.agrees(column.oid):
+                rest = family.oid[size:]
+                if all(map(family.fixed, range(size, len(family.oid)))):
+                    first, stop = bisect_left(arcs, rest), bisect_left(arcs, (*rest[:-1], rest[-1] + 1))
+                    shown[first:stop] = bytes([family.included]) * (stop - first)
+                else:
+                    for row, one in enumerate(arcs):
+                        if len(one) >= len(rest) and family.agrees(column.oid + one):
+                            shown[row] = family.included
+        stop = 0
+        while (first := shown.find(True, stop)) >= 0:
+            stop = shown.find(False, first)
+            stop = column.count if stop < 0 else stop
+            yield Range(number, first, stop)
 
     def narrowed(self, view: View) -> View:
         """A View that shows what is in this view and nothing else. Columns that are in as a whole are shared."""

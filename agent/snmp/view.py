@@ -13,7 +13,7 @@ positions, which a walk always hits. Other OIDs are found by bisection.
 import logging
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ log = logging.getLogger("virtmap.snmp")
 PAGE = 256
 _SHIFT = 8
 _MASK = PAGE - 1
+_EMPTY, _FILLED = 1, 2
 
 Encoder = Callable[[Any], bytes]
 
@@ -150,7 +151,9 @@ class RowIndex:
 class Column:
     """One column of one snapshot, or a scalar, which is a column of one row with the index arc 0."""
 
-    __slots__ = ("count", "encode", "head", "index", "object", "oid", "pages", "place", "records", "wide", "writer")
+    __slots__ = (
+        "count", "encode", "gaps", "head", "index", "object", "oid", "pages", "place", "records", "void", "wide", "writer",
+    )  # fmt: skip
 
     def __init__(self, oid: Oid, index: RowIndex, records: Sequence[Values], place: int, encode: Encoder) -> None:
         self.oid = oid
@@ -161,6 +164,9 @@ class Column:
         self.encode = encode
         self.count = len(index.arcs)
         self.pages: list[Page | None] = [None] * ((self.count + _MASK) >> _SHIFT)
+        self.gaps: bytearray | None = None
+        self.void = False
+        """Whether it is known that no row has a value."""
         self.object: MibObject | None = None
         self.writer: Writer | None = None
         self.wide = encode is _counter64
@@ -215,6 +221,24 @@ class Column:
         place = self.place
         return [record[place] for record in self.records[first:stop]]
 
+    def filled(self, row: int) -> int:
+        """The first row from this one on that may have a value; `count` if there is none. Which pages are empty is
+        remembered: what a hypervisor cannot tell leaves whole columns without values."""
+        known = self.gaps = self.gaps or bytearray(len(self.pages))
+        while row < self.count:
+            number = row >> _SHIFT
+            stop = min((number + 1) << _SHIFT, self.count)
+            if not known[number]:
+                values = self.values(number << _SHIFT, stop)
+                known[number] = _EMPTY if values.count(None) == len(values) else _FILLED
+            if known[number] == _FILLED:
+                for place, value in enumerate(self.values(row, stop), row):
+                    if value is not None:
+                        return place
+            row = stop
+        self.void = known.count(_EMPTY) == len(known)
+        return row
+
     def encoded(self, number: int) -> Page:
         start = number << _SHIFT
         head, encode, wrap = self.head, self.encode, self._wrap
@@ -232,19 +256,28 @@ class Column:
             pieces = [self._bind(start + i, b"" if v is None else self._one(v)) for i, v in enumerate(values)]
         return Page(pieces)
 
-    def inherit(self, old: "Column") -> None:
-        """Take over the pages of the snapshot before that still hold, and encode those anew that were asked for since."""
+    def inherit(self, old: "Column", dirty: Container[int]) -> None:
+        """Take over the pages of the snapshot before that still hold, and encode those anew that were asked for since.
+        Pages that are not `dirty` have the rows that they had."""
         place, was = self.place, old.place
         for number, page in enumerate(old.pages):
             if page is None:
                 continue
-            span = slice(number << _SHIFT, (number + 1) << _SHIFT)
             kept: Page | None = page
-            if [v[place] for v in self.records[span]] != [v[was] for v in old.records[span]]:
-                kept = self.encoded(number) if page.used else None
-            if kept is not None:
-                kept.used = False
+            if number in dirty:
+                span = slice(number << _SHIFT, (number + 1) << _SHIFT)
+                if [v[place] for v in self.records[span]] != [v[was] for v in old.records[span]]:
+                    kept = self.encoded(number) if page.used else None
+                if kept is not None:
+                    kept.used = False
             self.pages[number] = kept
+
+
+def dirty_pages(records: Sequence[Values], before: Sequence[Values]) -> frozenset[int]:
+    """The pages of a table that do not have all the rows that they had before; both have as many. Rows that are the very
+    same objects are not looked into."""
+    starts = range(0, len(records), PAGE)
+    return frozenset([at >> _SHIFT for at in starts if records[at : at + PAGE] != before[at : at + PAGE]])
 
 
 class Computed(Column):
@@ -264,6 +297,9 @@ class Computed(Column):
 
     def page(self, number: int) -> Page:
         return self.encoded(number)
+
+    def filled(self, row: int) -> int:
+        return row
 
     def encoded(self, number: int) -> Page:
         start = number << _SHIFT
@@ -288,8 +324,9 @@ class TableView:
             if column.object is not None and (column.object.operation or column.object.actions):
                 column.writer = writer
         if same:
+            dirty = dirty_pages(table.records, same.table.records)
             for column, old in zip(self.columns, same.columns, strict=True):
-                column.inherit(old)
+                column.inherit(old, dirty)
 
 
 def _column(mib: MibObject, index: RowIndex, records: Sequence[Values]) -> Column:
@@ -385,13 +422,17 @@ class View:
     def following(self, number: int, row: int) -> tuple[bytes, int, int]:
         """The first variable binding at or behind a place, and the place behind it; empty at the end of the view."""
         columns = self.columns
+        missed = 0
         while number < len(columns):
             column = columns[number]
-            while row < column.count:
+            while row < column.count and not column.void:
                 found = column.get(row)
                 row += 1
                 if found:
                     return found, number, row
+                missed += 1
+                if not missed & 7:  # a short gap is sooner passed than looked over
+                    row = column.filled(row)
             number += 1
             row = 0
         return b"", number, row
@@ -408,6 +449,9 @@ class View:
             column = columns[number]
             while left and row < column.count:
                 page = column.page(row >> _SHIFT)
+                if not page.blob:
+                    row = column.count if column.void else max(column.filled(row), (row | _MASK) + 1)
+                    continue
                 low = row & _MASK
                 offsets = page.offsets
                 if page.dense:

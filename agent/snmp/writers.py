@@ -4,7 +4,7 @@ A column with a setting operation asks for that; an action column for the operat
 variables as the Python values of the columns they are for, which other writers need as well.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from agent.access import Principal, permitted
@@ -49,22 +49,27 @@ class MappedWriter:
         return None if operation is None else self._of(operation, ask, ask.row, asker)
 
     def _of(self, operation: Operation, ask: Ask, row: int, asker: Asker) -> Step:
-        """The step that does this to a row, if the row's state allows it and there is room for one more operation: the steps
-        of a SET are taken one after the other."""
+        """The step that does this to a row."""
         kind = type(operation)
         record = ask.column.records[row]
-        key = kind.on.of_values(record).key
-        if unsuitable := self._operations.unsuitable(asker.hypervisor, kind, key):
-            raise Refused(Status.INCONSISTENT_VALUE, ask.index, unsuitable)
         undo: Operation | None = None
         if kind.sets is not None:
             before = record[kind.on.positions[kind.sets]]
             undo = None if before is None else operation.replace(**{kind.sets: before})
         elif kind.undo is not None:
             undo = MODEL.operation(kind.undo)()
-        if crowded := self._operations.crowded(asker.principal):
-            raise Refused(Status.RESOURCE_UNAVAILABLE, ask.index, crowded)
-        return Step(index=ask.index, operation=operation, key=key, undo=undo)
+        made = Step(index=ask.index, operation=operation, key=kind.on.of_values(record).key, undo=undo)
+        return possible(made, asker, self._operations)
+
+
+def possible(step: Step, asker: Asker, operations: Operations) -> Step:
+    """The step. Refused as inconsistentValue if the state of its object does not allow it, and as resourceUnavailable if not
+    even one more operation may run: those of a SET run one after the other."""
+    if unsuitable := operations.unsuitable(asker.hypervisor, type(step.operation), step.key):
+        raise Refused(Status.INCONSISTENT_VALUE, step.index, unsuitable)
+    if crowded := operations.crowded(asker.principal):
+        raise Refused(Status.RESOURCE_UNAVAILABLE, step.index, crowded)
+    return step
 
 
 def wanted(mib: MibObject) -> tuple[type[Operation], ...]:
@@ -81,7 +86,7 @@ def asked(mib: MibObject, ask: Ask) -> Operation | None:
             return None
         found = next((o for o in mib.actions if o.number == number), None)
         if found is None:
-            raise Refused(Status.WRONG_VALUE, ask.index)
+            raise Refused(Status.WRONG_VALUE, ask.index, f"{number} is no action of it")
         return found()
     if mib.field is None:
         raise Refused(Status.NOT_WRITABLE, ask.index)
@@ -100,6 +105,15 @@ def integer(ask: Ask) -> int:
         return ber.integer(ask.value)
     except BerError:
         raise Refused(Status.WRONG_ENCODING, ask.index) from None
+
+
+def one_of(ask: Ask, known: Collection[int]) -> int:
+    """The value as an INTEGER that is one of these. Refused as wrongType, wrongEncoding or wrongValue if it is none."""
+    expect(ber.INTEGER, ask)
+    number = integer(ask)
+    if number not in known:
+        raise Refused(Status.WRONG_VALUE, ask.index, f"{number} is none of {', '.join(str(int(k)) for k in known)}")
+    return number
 
 
 def unsigned(ask: Ask, bits: int = 32) -> int:
@@ -140,14 +154,12 @@ def value(field: Field, ask: Ask) -> Any:
 
 def _small(field: Field, ask: Ask) -> Any:
     """An INTEGER as a boolean, a member of an enumeration, or itself."""
-    number = integer(ask)
     if field.semantic.python is bool:
-        if number not in (1, 2):
-            raise Refused(Status.WRONG_VALUE, ask.index)
-        return number == 1
+        return one_of(ask, (1, 2)) == 1
+    number = integer(ask)
     if field.enumeration is not None:
         member = field.enumeration.of(number)
         if member is None:
-            raise Refused(Status.WRONG_VALUE, ask.index)
+            raise Refused(Status.WRONG_VALUE, ask.index, f"{number} has no meaning here")
         return member
     return number

@@ -54,20 +54,27 @@ def _run_event_loop() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """In seconds: how long an opening may take, and how long a silent daemon is believed alive (interval by count).
+    """In seconds: how long an opening may take, and how often a daemon is asked for a sign of life.
 
-    A short interval has a second use. While one thread waits for a slow answer, libvirt 9.0 now and then forgets to wake it
-    for the call of another, which then stands still until the next sign of life.
+    The sign is needed while one thread waits for a slow answer: libvirt 9.0 now and then forgets to wake it for the call of
+    another, which then stands still until the next one.
     """
 
     opening: float = 8.0
-    keepalive_interval: int = 1
-    keepalive_count: int = 15
+    keepalive: int = 1
+
+
+NEVER = 2**31 - 1
+"""Signs of life that may be missing before libvirt itself gives up a connection. It must not: where two threads have calls
+under way on a connection that it closes for this reason, libvirt 9.0 uses memory that it has freed, and takes the process
+with it. Whoever reads finds out that a daemon is silent by opening another connection; the silent one is left alone until
+its calls have returned. That the other end has gone, or is another daemon, libvirt tells without harm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """An open connection: since when, whether keep-alive watches it, and whether there was none for a while before it.
+    """An open connection: since when, whether it has another end that is asked for signs of life, and whether there was none
+    for a while before it.
 
     Drivers that live in our own process, such as the test driver, have no other end that could fall silent and refuse
     keep-alive; that is as it should be.
@@ -174,7 +181,7 @@ class Connection:
 
     def _keep_alive(self, virt: Any) -> bool:
         try:
-            virt.setKeepAlive(self.patience.keepalive_interval, self.patience.keepalive_count)
+            virt.setKeepAlive(self.patience.keepalive, NEVER)
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
                 raise

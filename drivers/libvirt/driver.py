@@ -49,7 +49,7 @@ class LibvirtDriver:
 
     @property
     def keepalive(self) -> bool:
-        """Whether the present connection is watched by keep-alive; a driver inside our own process has no use for it."""
+        """Whether the other end is asked for signs of life; a driver inside our own process has none."""
         return self.connection.current().keepalive
 
     def connect(self) -> None:

@@ -24,7 +24,7 @@ from tests.contract.conftest import qemu_subject
 from tests.contract.subjects import connected
 from tests.servers import Session, eventually
 
-QUICK = Patience(opening=1.0, keepalive_interval=1, keepalive_count=1)
+QUICK = Patience(opening=1.0)
 
 
 @pytest.fixture
@@ -141,18 +141,28 @@ def test_a_connection_that_was_late_is_used(session_libvirtd: Session) -> None:
     driver.close()
 
 
-def test_a_hung_libvirtd_is_given_up_by_keep_alive(
-    session_libvirtd: Session, driver: LibvirtDriver, heard: queue.SimpleQueue[Heard]
-) -> None:
-    outcome: list[VirtmapError | None] = []
+def test_a_hung_libvirtd_is_found_out_and_takes_no_call_with_it(session_libvirtd: Session) -> None:
+    driver = LibvirtDriver("test", session_libvirtd.test_uri(), patience=QUICK, stuck=0.1)
+    heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+    driver.listen(heard.put)
+    driver.connect()
+    outcomes: list[VirtmapError | None] = []
+    reads = [piece.read for piece in driver.plan().pieces]
+    callers = [threading.Thread(target=lambda read=read: outcomes.append(raised(read))) for read in reads * 3]
     with session_libvirtd.frozen():
-        caller = threading.Thread(target=lambda: outcome.append(raised(driver.plan)))
-        caller.start()
-        assert "no longer answers" in lost(heard).reason
+        for caller in callers:
+            caller.start()
+        calls = driver.connection.current().session.calls
+        eventually(lambda: calls.longest() > 0.1, what="calls that hang")
+        with pytest.raises(Unreachable, match="no answer within 1 s"):
+            driver.plan()
+    for caller in callers:
         caller.join(10)
-        assert isinstance(outcome[0], Unreachable)
-    eventually(lambda: back(session_libvirtd, driver), what="libvirtd")
+    assert len(outcomes) == len(callers)
+    assert all(error is None or "replaced meanwhile" in str(error) for error in outcomes), outcomes
+    assert heard.empty(), "nothing was lost"
     assert driver.plan().pieces
+    driver.close()
 
 
 def test_closing_a_hung_connection_does_not_wait(session_libvirtd: Session) -> None:

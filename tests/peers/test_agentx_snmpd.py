@@ -350,6 +350,8 @@ async def test_refusals_keep_their_reason_and_leave_a_record() -> None:
             assert answer.error == (status, 2), (name, value)
         await until(lambda: len(ours.trail.records) == len(cases), "a record of each refused SET")
         assert {r["principal"] for r in ours.trail.records} == {"agentx"}
+        told = {(r["operation"], r["target"].partition(".")[0]) for r in ours.trail.records}
+        assert {("Start", "virtmapDomainAction"), ("SET", "virtmapDomainName")} < told
 
 
 @looped

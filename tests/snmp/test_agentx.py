@@ -40,11 +40,11 @@ from agent.snmp.agentx import (
     Type,
 )
 from agent.snmp.agentx_retrieval import VM_MIB, Retrieval
-from agent.snmp.agentx_session import CarryOut, Denial, Ended, Ready, Registration, Session, TakeBack, Trouble
+from agent.snmp.agentx_session import CarryOut, Ended, Ready, Registration, Session, TakeBack, Trouble
 from agent.snmp.message import Status
 from agent.snmp.mib import AGENT, ENTERPRISE, Oid
 from agent.snmp.notice import Notice
-from agent.snmp.setting import Ask, Asker, Change, Refused
+from agent.snmp.setting import Ask, Asker, Change, Refusal, Refused
 from agent.snmp.subagent import Address, Link, Subagent
 from agent.snmp.view import PAGE, SCALAR, Column, Computed, RowIndex, View
 from tests.agents import DOMAIN_ENTRY, looped, until, world
@@ -934,8 +934,8 @@ def test_a_refused_set_says_why_and_which(writing: Peer, binding: Binding, statu
     before = [] if status is Status.WRONG_TYPE else [five()]
     answer = writing.set(*before, binding)
     assert (answer.error, answer.index) == (status, len(before) + 1)
-    denial = writing.event(Denial)
-    assert (denial.target, denial.refused.status) == (binding.oid, status)
+    refusal = writing.event(Refusal)
+    assert (refusal.target, refusal.reason.partition(":")[0]) == (".".join(map(str, binding.oid)), status.label)
     assert writing.ask(Kind.COMMITSET).error == Status.COMMIT_FAILED
     assert writing.ask(Kind.UNDOSET).error == 0
 

@@ -575,7 +575,11 @@ async def test_when_no_more_sets_can_be_remembered_none_is_done(monkeypatch: pyt
         assert (await asker.write(request=4)).answer.error == (int(Status.RESOURCE_UNAVAILABLE), 0)
         assert Asker(w, port=50000).send(octets) is None
         assert len(w.fake.performed) == 2
+        observed = await Asker(w, RITA).write((name, ONE))
+        assert observed.answer.error == (int(Status.NO_ACCESS), 1), "who may change nothing is not remembered"
         w.clock[0] += 301
+        for request in range(9):
+            await Asker(w, RITA).write((name, ONE), request=request)
         assert (await asker.write((name, ONE), request=5)).answer.error == (0, 0)
 
 
@@ -744,6 +748,9 @@ async def test_a_certificate_or_model_that_is_not_known_is_not_answered() -> Non
         assert w.engine.statistics.snmpInvalidMsgs == 1
         community = wire.get(SYS_NAME)
         assert w.engine.receive(community, "127.0.0.1", 5, certificate=FINGERPRINT) is None
+        assert (w.engine.statistics.snmpInBadVersions, w.engine.statistics.snmpInASNParseErrs) == (1, 0)
+        assert w.engine.receive(asked[:-1], "127.0.0.1", 5, certificate=FINGERPRINT) is None
+        assert (w.engine.statistics.snmpInBadVersions, w.engine.statistics.snmpInASNParseErrs) == (1, 1)
 
 
 # --- nothing secret is shown

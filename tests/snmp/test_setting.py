@@ -16,16 +16,18 @@ from agent.snmp import ber, setting
 from agent.snmp.ber import BerError
 from agent.snmp.message import Status, Varbind
 from agent.snmp.setting import Ask, Asker, Change, Refused, Setting, Step, carry_out, refusal, take_back
+from agent.snmp.standards import libvirt_mib
 from agent.snmp.vacm import MibView, Subtree
 from agent.snmp.view import Computed, RowIndex, View
 from tests import wire
 from tests.agents import OBSERVER, OPERATOR, World, looped, world
-from tests.wire import Oid, number
+from tests.wire import Oid, number, oid
 
 BASE = (1, 3, 6, 1, 4, 1, 99)
 WRITABLE = MibView("writable", [Subtree(oid=BASE), Subtree(oid=(*BASE, 66), included=False)])
 ASKER = Asker(principal=OPERATOR, hypervisor="default", write=WRITABLE)
-ACTION, AUTOSTART, MEMORY_SET = 3, 9, 1021
+ACTION, AUTOSTART = 3, 9
+GUEST_STATE = oid("1.3.6.1.4.1.36957.1.1.1.3")
 KIND = {o.__name__: o.number for o in MODEL.operations_on(Domain)}
 
 
@@ -247,6 +249,23 @@ async def test_operations_and_changes_are_taken_back_together() -> None:
         assert done == ["b", "not b"]
 
 
+@looped
+async def test_changes_that_are_told_leave_an_audit_record_once_all_is_done() -> None:
+    async with world() as w:
+        asker = Asker(principal=OPERATOR, hypervisor="default", write=ASKER.write)
+        told = [
+            Change(index=1, commit=lambda: None, undo=lambda: None, told="sysContact.0"),
+            Change(index=2, commit=lambda: None, undo=lambda: None),
+        ]
+        assert await carry_out(Setting(asker=asker, steps=told), w.operations) == (Status.NO_ERROR, 0)
+        record = {"principal": OPERATOR.name, "operation": "SET", "target": "sysContact.0", "result": "done"}
+        assert [{key: one[key] for key in record} for one in w.trail.records] == [record]
+
+        failing = Change(index=3, commit=fails(Failed("no")), undo=None)
+        assert await carry_out(Setting(asker=asker, steps=[*told, failing]), w.operations) == (Status.COMMIT_FAILED, 3)
+        assert len(w.trail.records) == 1, "what was taken back is not told as done"
+
+
 # --- no room
 
 
@@ -287,3 +306,13 @@ def test_a_set_beyond_what_may_run_is_told_that_resources_are_short(limits: dict
             w.fake.release()
 
     check()
+
+
+@looped
+async def test_a_guest_of_libvirt_mib_is_not_begun_with_either_when_resources_are_short() -> None:
+    async with world(serves=(libvirt_mib.serve,)) as w:
+        w.operations.per_principal = 0
+        ((state, _, _),) = w.read(wire.getnext(GUEST_STATE)).variables
+        assert state[: len(GUEST_STATE)] == GUEST_STATE
+        assert (await w.write((state, number(3)))).error == (int(Status.RESOURCE_UNAVAILABLE), 1)
+        assert not w.fake.performed

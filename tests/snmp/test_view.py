@@ -12,8 +12,9 @@ from agent.model import MODEL, Domain, Nic, Vcpu
 from agent.model.domain import DomainState
 from agent.schema.declare import Row
 from agent.snapshot import Snapshot, Table
+from agent.snmp import ber
 from agent.snmp.mib import project
-from agent.snmp.view import PAGE, Column, Tables, View
+from agent.snmp.view import PAGE, Column, RowIndex, Tables, View
 from tests import wire
 from tests.wire import Oid
 
@@ -295,3 +296,60 @@ def test_every_type_of_the_model_is_shown_with_its_tag() -> None:
     for one in MIB.table(Domain).readable:
         if one.oid[-1] in tags:
             assert tags[one.oid[-1]] == one.wire.value
+
+
+# --- gaps
+
+
+def gapped(filled: Callable[[int], bool], rows: int = 1500) -> list[Column]:
+    """Columns of which one has values in some rows only, between one that has none at all and one that has all."""
+    index = RowIndex(tuple((i,) for i in range(rows)))
+    head = (1, 3, 6, 1, 4, 1, 99)
+    values: list[Callable[[int], int | None]] = [
+        lambda _: None, lambda row: row if filled(row) else None, lambda _: None, lambda row: row
+    ]  # fmt: skip
+    return [
+        Column((*head, arc), index, [(value(row),) for row in range(rows)], 0, ber.encode_integer)
+        for arc, value in enumerate(values, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    "filled",
+    [lambda _: False, lambda row: row == 0, lambda row: row == 1499, lambda row: row in (255, 256, 1024), lambda row: row % 3 == 0,
+     lambda row: 300 < row < 1200, lambda row: not 300 < row < 1200, lambda row: row % 9 == 8],
+)  # fmt: skip
+def test_gaps_of_any_length_are_passed_over_alike_however_one_asks(filled: Callable[[int], bool]) -> None:
+    wanted = [(2, row) for row in range(1500) if filled(row)] + [(4, row) for row in range(1500)]
+    view = View(gapped(filled))
+    for _ in range(2):  # what was learnt of the gaps the first time holds
+        found, place = [], (0, 0)
+        while (answer := view.following(*place))[0]:
+            found.append((answer[1] + 1, answer[2] - 1))
+            place = answer[1:]
+        assert found == wanted
+        for start in [(0, 0), (0, 700), (1, 0), (1, 254), (1, 256), (1, 1300), (2, 3), (3, 1499)]:
+            behind = [(c, row) for c, row in wanted if (c - 1, row) >= start]
+            assert view.following(*start)[1:] == (behind[0][0] - 1, behind[0][1] + 1)
+            for many in (1, 7, 300, 5000):
+                chunks, count, _, _ = view.run(*start, many, 10**6)
+                assert count == min(many, len(behind))
+                assert b"".join(chunks) == b"".join(view.columns[c - 1].get(row) for c, row in behind[:many])
+
+
+def test_a_column_without_values_is_looked_over_once() -> None:
+    looked: list[int] = []
+
+    class Counting(Column):
+        def values(self, first: int, stop: int) -> Sequence[Any]:
+            looked.append(stop - first)
+            return super().values(first, stop)
+
+    index = RowIndex(tuple((i,) for i in range(5000)))
+    empty = Counting((1, 3, 6, 1, 4, 1, 99, 1), index, [(None,)] * 5000, 0, ber.encode_integer)
+    view = View([empty])
+    for _ in range(9):
+        assert view.following(0, 0)[0] == b""
+        assert view.run(0, 0, 9, 9999)[1] == 0
+    assert sum(looked) < 2 * 5000
+    assert empty.void

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests import wire, wire3
-from tests.running import Agent, running
+from tests.running import Agent, environment, running
 from tests.servers import Session, Unavailable, eventually
 from tests.soak import asking, events
 from tests.soak.asking import Asking, Exchange, Manager, Manager3, Reading, Record, Setting, Walking
@@ -53,6 +53,8 @@ LIFECYCLE = wire.oid("1.3.6.1.4.1.36957.20.0")
 SUSPENDED, RESUMED = (*LIFECYCLE, 4), (*LIFECYCLE, 5)
 THEN = {SUSPENDED: asking.PAUSED, RESUMED: asking.RUNNING}
 """The state that a guest has after an event, and that its notification is to show."""
+TELLING_FAULTS = {"PYTHONFAULTHANDLER": "1"}
+"""Where a library in C crashes, the log then ends with what each thread was doing."""
 TICK = os.sysconf("SC_CLK_TCK")
 
 CONFIG = """
@@ -275,6 +277,9 @@ class Soak:
 
     def _quiet(self, until: float) -> None:
         while (left := until - time.monotonic()) > 0:
+            if self.agent.process.poll() is not None:
+                tail = "\n".join(self.log()[-60:])
+                raise RuntimeError(f"the agent has ended with {self.agent.process.returncode}; its log ends:\n{tail}")
             self.samples.append(sample(self.agent.process.pid))
             time.sleep(min(1.0, left))
 
@@ -516,7 +521,7 @@ def soaking(plan: Plan) -> Iterator[Soak]:
         stack.callback(traps.stop)
         busy = events.Busy(server.test_uri(), guests=GUESTS, toggled=TOGGLED, rate=plan.events)
         stack.enter_context(busy)
-        agent = stack.enter_context(running("serve", "--config", str(file)))
+        agent = stack.enter_context(running("serve", "--config", str(file), env=environment() | TELLING_FAULTS))
         yield Soak(plan, server, agent, busy, record, traps)
 
 

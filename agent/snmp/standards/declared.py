@@ -7,7 +7,7 @@ What the text of a module says is held against these declarations by a test, obj
 """
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
@@ -20,7 +20,7 @@ from agent.schema.types import Semantic, Wire
 from agent.snapshot import Snapshot, Table, Values
 from agent.snmp import ber
 from agent.snmp.mib import MaxAccess, MibObject, Oid
-from agent.snmp.view import PAGE, Column, Encoder, RowIndex, encoder
+from agent.snmp.view import PAGE, Column, Encoder, RowIndex, dirty_pages, encoder
 
 if TYPE_CHECKING:
     from agent.snmp.setting import Writer
@@ -238,10 +238,13 @@ class Shown(Column):
     def values(self, first: int, stop: int) -> Sequence[Any]:
         return list(map(self.take, self.records[first:stop]))
 
-    def inherit(self, old: Column) -> None:
+    def inherit(self, old: Column, dirty: Container[int]) -> None:
         told = itemgetter(*self.sources) if self.sources else None
         for number, page in enumerate(old.pages):
             if page is None:
+                continue
+            if number not in dirty:
+                self.pages[number] = page
                 continue
             span = slice(number * PAGE, (number + 1) * PAGE)
             if told is None or list(map(told, self.records[span])) == list(map(told, old.records[span])):
@@ -334,19 +337,20 @@ class _Whole:
 class Laid:
     """A declared table over one table of a snapshot: its instances and its columns."""
 
-    __slots__ = ("columns", "index", "kept", "table", "whole")
+    __slots__ = ("columns", "index", "kept", "records", "table", "whole")
 
     def __init__(self, declared: DeclaredTable, table: Table, before: "Laid | None", writer: "Writer | None") -> None:
         self.table = table
         self.whole: _Whole | None = None
         self.kept: Sequence[int] = ()
-        self.index, records = self._instances(declared, table, before)
+        self.index, self.records = self._instances(declared, table, before)
         self.columns = [
-            _column(declared, o, self.index, records, writer) for o in declared.objects if o.access in READABLE
+            _column(declared, o, self.index, self.records, writer) for o in declared.objects if o.access in READABLE
         ]
         if before is not None and self.index is before.index:
+            dirty = dirty_pages(self.records, before.records)
             for column, old in zip(self.columns, before.columns, strict=True):
-                column.inherit(old)
+                column.inherit(old, dirty)
 
     def _instances(
         self, declared: DeclaredTable, table: Table, before: "Laid | None"

@@ -42,7 +42,7 @@ from agent.model.domain_events import (
 from agent.schema.declare import Key, Operation
 from agent.schema.types import Wire
 from agent.snapshot import Snapshot, Table, Values
-from agent.snmp import ber, rowstatus, writers
+from agent.snmp import rowstatus, writers
 from agent.snmp.message import Status
 from agent.snmp.mib import ENTERPRISE, MaxAccess, Oid
 from agent.snmp.notice import Notice
@@ -259,22 +259,16 @@ class GuestWriter:
         kind = type(operation)
         if not permitted(asker.principal, kind):
             raise Refused(Status.NO_ACCESS, ask.index)
-        if unsuitable := self._operations.unsuitable(asker.hypervisor, kind, who):
-            raise Refused(Status.INCONSISTENT_VALUE, ask.index, unsuitable)
-        return Step(
-            index=ask.index, operation=operation, key=who, undo=MODEL.operation(kind.undo)() if kind.undo else None
-        )
+        undo = MODEL.operation(kind.undo)() if kind.undo else None
+        step = Step(index=ask.index, operation=operation, key=who, undo=undo)
+        return writers.possible(step, asker, self._operations)
 
 
 def _decoded(ask: Ask) -> int:
     """The value, if it is one that its column knows and can be asked for."""
     if ask.column.oid[-1] == ROW_STATUS:
         return rowstatus.asked(ask)
-    writers.expect(ber.INTEGER, ask)
-    number = writers.integer(ask)
-    if number not in GuestState.__members__.values():
-        raise Refused(Status.WRONG_VALUE, ask.index)
-    return number
+    return writers.one_of(ask, list(GuestState))
 
 
 def _wanted(asks: Sequence[Ask], values: Mapping[int, int]) -> _Wanted:

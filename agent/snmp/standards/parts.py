@@ -8,10 +8,11 @@ from agent.access import Principal
 from agent.driver import Happened
 from agent.errors import Busy
 from agent.schema.declare import Access
+from agent.schema.types import Wire
 from agent.snapshot import Snapshot, Table
 from agent.snmp import ber, rowstatus, writers
 from agent.snmp.message import Status
-from agent.snmp.mib import Oid
+from agent.snmp.mib import MaxAccess, MibObject, Oid
 from agent.snmp.notice import Notice
 from agent.snmp.setting import Ask, Asker, Change, Refused
 from agent.snmp.view import SCALAR, Column, Computed, RowIndex
@@ -52,6 +53,17 @@ def scalar(oid: Oid, make: Callable[[], bytes], writer: "Writer | None" = None) 
     """The object of one instance, whose element `make` gives whenever it is asked for."""
     column = Computed(oid, SCALAR, lambda _: make())
     column.writer = writer
+    return column
+
+
+def settable(
+    name: str, oid: Oid, syntax: str, wire: Wire, make: Callable[[], bytes], writer: "Writer | None"
+) -> Column:
+    """A scalar that can be set, unless there is no writer. The audit trail tells of it by its name."""
+    column = scalar(oid, make, writer)
+    column.object = MibObject(
+        name=name, oid=oid, syntax=syntax, syntax_module=None, wire=wire, access=MaxAccess.READ_WRITE, description=""
+    )
     return column
 
 
@@ -117,9 +129,9 @@ class Made(Generic[T]):
         return self._columns
 
 
-def replaced(index: int, get: Callable[[], R], put: Callable[[R], None], new: R) -> Change:
-    """The change of a value. What is put back is what there was at that moment, for somebody else may have set it since the
-    variable was tested; and nothing is, if somebody else has set it since."""
+def replaced(ask: Ask, get: Callable[[], R], put: Callable[[R], None], new: R) -> Change:
+    """The change of the value of a scalar. What is put back is what there was at that moment, for somebody else may have set it
+    since the variable was tested; and nothing is, if somebody else has set it since."""
     before: list[R] = []
 
     def commit() -> None:
@@ -130,7 +142,8 @@ def replaced(index: int, get: Callable[[], R], put: Callable[[R], None], new: R)
         if get() == new:
             put(before.pop())
 
-    return Change(index=index, commit=commit, undo=undo)
+    name = ask.column.object.name if ask.column.object is not None else ".".join(map(str, ask.column.oid))
+    return Change(index=ask.index, commit=commit, undo=undo, told=f"{name}.0")
 
 
 class SpinLock:
@@ -140,12 +153,13 @@ class SpinLock:
     what a manager read before a restart does not hold after it.
     """
 
-    def __init__(self, needs: Access) -> None:
+    def __init__(self, name: str, needs: Access) -> None:
         self.value = secrets.randbelow(rowstatus.LARGEST)
+        self._name = name
         self._needs = needs
 
     def column(self, oid: Oid) -> Column:
-        return scalar(oid, lambda: ber.encode_integer(self.value), self)
+        return settable(self._name, oid, "TestAndIncr", Wire.INTEGER, lambda: ber.encode_integer(self.value), self)
 
     def writable(self, column: Column, principal: Principal) -> bool:
         return principal.role >= self._needs

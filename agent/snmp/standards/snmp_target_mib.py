@@ -91,7 +91,7 @@ class SnmpTargetMib:
     change."""
 
     def __init__(self, targets: Callable[[], Sequence[Target]]) -> None:
-        self._lock = SpinLock(Access.ADMINISTER)
+        self._lock = SpinLock("snmpTargetSpinLock", Access.ADMINISTER)
         self._tables = Made(targets, _tables)
 
     def __call__(self, place: Place) -> Standard:

@@ -34,7 +34,7 @@ class SnmpVacmMib:
     """Serves the module in every context, by the policy that the engine has at the time."""
 
     def __init__(self) -> None:
-        self._lock = SpinLock(Access.ADMINISTER)
+        self._lock = SpinLock("vacmViewSpinLock", Access.ADMINISTER)
 
     def __call__(self, place: Place) -> Standard:
         return Quiet(MODULES, Made(lambda: place.engine.policy, self._made))

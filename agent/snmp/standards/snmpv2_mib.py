@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from agent import __version__
 from agent.access import Principal
 from agent.schema.declare import Access
+from agent.schema.types import Wire
 from agent.snmp import ber, writers
 from agent.snmp.message import Status
 from agent.snmp.mib import AGENT, Oid
 from agent.snmp.setting import Ask, Asker, Change, Refused
 from agent.snmp.standards import Place, Standard
-from agent.snmp.standards.parts import Quiet, SpinLock, counter, octets, replaced, scalar
+from agent.snmp.standards.parts import Quiet, SpinLock, counter, octets, replaced, scalar, settable
 from agent.snmp.view import Column, Computed, RowIndex
 
 SYSTEM: Oid = (1, 3, 6, 1, 2, 1, 1)
@@ -85,7 +86,8 @@ class _Line:
         return self._otherwise if self._stored is None else self._stored
 
     def column(self, oid: Oid) -> Column:
-        return scalar(oid, lambda: octets(display_string(self.text)), None if self.fixed is not None else self)
+        writer = None if self.fixed is not None else self
+        return settable(self._key, oid, "DisplayString", Wire.OCTETS, lambda: octets(display_string(self.text)), writer)
 
     def writable(self, column: Column, principal: Principal) -> bool:
         return principal.role >= Access.ADMINISTER
@@ -102,7 +104,7 @@ class _Line:
             raise Refused(Status.NO_CREATION, ask.index)
         if self.fixed is not None:
             raise Refused(Status.NOT_WRITABLE, ask.index, "the configuration says it")
-        return replaced(ask.index, lambda: self.text, self._put, new.decode("ascii"))
+        return replaced(ask, lambda: self.text, self._put, new.decode("ascii"))
 
     def _put(self, text: str) -> None:
         self._stored = text
@@ -125,7 +127,14 @@ class _Switch:
             self._initial = self.on = initial
 
     def column(self) -> Column:
-        return scalar(ENABLE_AUTHEN_TRAPS, lambda: ber.encode_integer(1 if self.on else 2), self)
+        return settable(
+            self.KEY,
+            ENABLE_AUTHEN_TRAPS,
+            "INTEGER",
+            Wire.INTEGER,
+            lambda: ber.encode_integer(1 if self.on else 2),
+            self,
+        )
 
     def writable(self, column: Column, principal: Principal) -> bool:
         return principal.role >= Access.ADMINISTER
@@ -134,13 +143,10 @@ class _Switch:
         return [self._change(ask) for ask in asks]
 
     def _change(self, ask: Ask) -> Change:
-        writers.expect(ber.INTEGER, ask)
-        number = writers.integer(ask)
-        if number not in (1, 2):
-            raise Refused(Status.WRONG_VALUE, ask.index)
+        number = writers.one_of(ask, (1, 2))
         if ask.row is None:
             raise Refused(Status.NO_CREATION, ask.index)
-        return replaced(ask.index, lambda: self.on, self._put, number == 1)
+        return replaced(ask, lambda: self.on, self._put, number == 1)
 
     def _put(self, on: bool) -> None:
         self.on = on
@@ -164,7 +170,7 @@ class SnmpV2Mib:
         self._name = _Line("sysName", said.name, platform.node(), kept)
         self._location = _Line("sysLocation", said.location, "", kept)
         self._switch = _Switch(authentication_traps, kept)
-        self._serial = SpinLock(Access.OPERATE)
+        self._serial = SpinLock("snmpSetSerialNo", Access.OPERATE)
 
     @property
     def authentication_traps(self) -> bool:

@@ -20,7 +20,7 @@ import enum
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from agent.access import Principal
@@ -541,12 +541,15 @@ def affected(arc: int) -> bytes | None:
 class Switches:
     """The two switches of the notifications. Set by administrators, forgotten at the next start."""
 
+    _NAMES = {"vmPerVMNotificationsEnabled": "per_vm", "vmBulkNotificationsEnabled": "bulk"}
+    _ATTRIBUTES = {SCALARS.mib[name].oid: attribute for name, attribute in _NAMES.items()}
+
     def __init__(self, *, per_vm: bool, bulk: bool) -> None:
         self.per_vm = per_vm
         self.bulk = bulk
 
     def columns(self) -> Iterator[Column]:
-        for name, attribute in (("vmPerVMNotificationsEnabled", "per_vm"), ("vmBulkNotificationsEnabled", "bulk")):
+        for name, attribute in self._NAMES.items():
             yield _scalar(SCALARS, name, self._shown(attribute), self)
 
     def _shown(self, attribute: str) -> Any:
@@ -559,18 +562,12 @@ class Switches:
         return [self._change(ask) for ask in asks]
 
     def _change(self, ask: Ask) -> Change:
-        writers.expect(ber.INTEGER, ask)
-        wanted = writers.integer(ask)
-        if wanted not in (Truth.TRUE, Truth.FALSE):
-            raise Refused(Status.WRONG_VALUE, ask.index)
+        wanted = writers.one_of(ask, list(Truth))
         if ask.row is None:
             raise Refused(Status.NO_CREATION, ask.index)
-        attribute = "per_vm" if ask.column.oid[-1] == 9 else "bulk"
-        before: bool = getattr(self, attribute)
-        return Change(
-            index=ask.index,
-            commit=lambda: setattr(self, attribute, wanted == Truth.TRUE),
-            undo=lambda: setattr(self, attribute, before),
+        attribute = self._ATTRIBUTES[ask.column.oid]
+        return parts.replaced(
+            ask, lambda: getattr(self, attribute), partial(setattr, self, attribute), wanted == Truth.TRUE
         )
 
 
