@@ -271,6 +271,10 @@ class Operations:
         jobs: Sequence[Job] = (*self._ended[inventory.name], *self._running[inventory.name].values())
         inventory.set_rows(Job, sorted(jobs, key=lambda j: j.key))
 
+    def note(self, principal: Principal, hypervisor: str, operation: str, target: str, result: str) -> None:
+        """The same as `record`, for those who do not wait for it."""
+        self._keep(asyncio.create_task(self.record(principal, hypervisor, operation, target, result)))
+
     async def record(self, principal: Principal, hypervisor: str, operation: str, target: str, result: str) -> None:
         """Into the log and the audit trail: what somebody did or wanted to do, and what came of it."""
         audit_log.info(

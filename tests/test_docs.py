@@ -189,7 +189,7 @@ def test_every_dependency_is_explained() -> None:
     assert explained == wanted
 
 
-@pytest.mark.parametrize("target", ["run", "test", "lint", "generate", "bench"])
+@pytest.mark.parametrize("target", ["run", "test", "lint", "generate", "bench", "soak"])
 def test_every_habit_is_a_target_of_the_makefile(target: str) -> None:
     makefile = (TOP / "Makefile").read_text("utf-8")
     assert re.search(rf"^{target}:", makefile, re.MULTILINE)

@@ -240,16 +240,17 @@ async def carry_out(setting: Setting, operations: Operations) -> tuple[Status, i
             await take_back(setting, operations)
             raise
         setting.done.append(step)
-    await _record(setting, operations)
+    _record(setting, operations)
     return Status.NO_ERROR, 0
 
 
-async def _record(setting: Setting, operations: Operations) -> None:
-    """Operations leave audit records by themselves; changes of what the agent holds leave theirs here."""
+def _record(setting: Setting, operations: Operations) -> None:
+    """Operations leave audit records by themselves; changes of what the agent holds leave theirs here. They are done, and
+    nobody waits for the disk to be told so."""
     who = setting.asker
     for step in setting.done:
         if isinstance(step, Change) and step.told:
-            await operations.record(who.principal, who.hypervisor, "SET", step.told, "done")
+            operations.note(who.principal, who.hypervisor, "SET", step.told, "done")
 
 
 async def _take(step: Step | Change, setting: Setting, operations: Operations) -> None:

@@ -5,6 +5,7 @@ Nothing is ever sent twice: a request that is not answered in time is one too ma
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import socket
@@ -80,12 +81,13 @@ class Manager:
         data = self._message(wire3.pdu(tag, bindings, request=request, first=first, second=second), request)
         kind = f"{self.version} {kind}"
         sent = time.monotonic()
-        self._socket.send(data)
+        with contextlib.suppress(ConnectionRefusedError):  # told of an earlier one; the agent is gone
+            self._socket.send(data)
         while (left := sent + PATIENCE - time.monotonic()) > 0:
             self._socket.settimeout(left)
             try:
                 told = self._socket.recv(65535)
-            except TimeoutError:
+            except (TimeoutError, ConnectionRefusedError):
                 break
             took = time.monotonic() - sent
             answer, reported = self._opened(told)

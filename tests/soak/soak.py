@@ -93,6 +93,10 @@ interval = 2
 """
 
 
+class Ended(Exception):
+    """The agent is no more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """How long it lasts, in seconds; every `period` libvirtd is killed, and comes back after each of `downs` in turn; in the
@@ -277,11 +281,13 @@ class Soak:
 
     def _quiet(self, until: float) -> None:
         while (left := until - time.monotonic()) > 0:
-            if self.agent.process.poll() is not None:
-                tail = "\n".join(self.log()[-60:])
-                raise RuntimeError(f"the agent has ended with {self.agent.process.returncode}; its log ends:\n{tail}")
+            self._check_alive()
             self.samples.append(sample(self.agent.process.pid))
             time.sleep(min(1.0, left))
+
+    def _check_alive(self) -> None:
+        if (code := self.agent.process.poll()) is not None:
+            raise Ended(f"the agent has ended with {code}; its log ends:\n" + "\n".join(self.log()[-100:]))
 
     def _kill(self, down: float) -> None:
         def killed() -> datetime:
@@ -319,6 +325,7 @@ class Soak:
 
     def _fresh(self, since: datetime) -> bool:
         """Whether the agent is connected and shows all guests, read after this moment."""
+        self._check_alive()
         time.sleep(0.05)
         answer = self._watcher.get("GET freshness", asking.CONNECTED, asking.STALE, asking.ROWS, asking.TAKEN)
         if answer is None or answer.status or len(answer.variables[3][2]) < 8:
@@ -541,7 +548,7 @@ def main() -> int:
                     given.log.write_text("\n".join([*soak.log(), *soak.record.anomalies]))
             print(*soak.figures(), sep="\n")
             failures = soak.failures()
-    except Unavailable as error:
+    except (Unavailable, Ended) as error:
         failures = [str(error)]
     print(*(f"FAILED {failure}" for failure in failures), sep="\n", end="")
     return 1 if failures else 0
