@@ -229,8 +229,8 @@ class Inventory:
         try:
             return list(await asyncio.gather(*tasks))
         finally:
-            for task in tasks:
-                task.cancel()
+            while tasks:  # which leaves no variable that an error would come back to
+                tasks.pop().cancel()
 
     async def _publish(self, reads: Sequence[Read], began: float | None, gone: Gone = frozenset) -> None:
         """Take over what was read, and show it. Goes on when its caller is cancelled: two builds at once would collide."""
@@ -416,6 +416,7 @@ class Inventory:
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+            del reading  # an error that it ended with refers to this frame
 
     async def _read_what_changed(self) -> None:
         await asyncio.sleep(SETTLE)

@@ -180,10 +180,13 @@ class Operations:
         self._keep(task)
         if begun is not None:
             begun(job)
-        done, _ = await asyncio.wait([task], timeout=patience)
-        if not done:
+        await asyncio.wait([task], timeout=patience)
+        if not task.done():
             return Result(job=job, ended=False)
-        return Result(job=job, ended=True, values=task.result())
+        try:
+            return Result(job=job, ended=True, values=task.result())
+        finally:
+            del task  # its error refers to this frame
 
     async def refuse(self, principal: Principal, hypervisor: str, operation: str, target: str, reason: str) -> None:
         """Remember what a front end refused by itself: as a failed job, and in the audit trail."""

@@ -57,16 +57,23 @@ class Workers:
         Busy at once when too many earlier calls hang.
         """
         call = _Call(do, asyncio.get_running_loop())
-        self._submit(call, what)
+        try:
+            self._submit(call, what)
+            if not await self._ended(call, limit) and self._abandon(call):
+                raise NoAnswer(f"{what}: no answer within {limit:g} s")
+            result: T = await call.future  # it has ended: its outcome is here, or on its way
+            return result
+        finally:
+            del call
+
+    async def _ended(self, call: _Call, limit: float) -> bool:
+        """Wait until the call has ended, or for so many seconds; whether it has. Abandoned if the caller is cancelled."""
         try:
             done, _ = await asyncio.wait([call.future], timeout=limit)
         except asyncio.CancelledError:
             self._abandon(call)
             raise
-        if not done and self._abandon(call):
-            raise NoAnswer(f"{what}: no answer within {limit:g} s")
-        result: T = await call.future  # it has ended: its outcome is here, or on its way
-        return result
+        return bool(done)
 
     def close(self) -> None:
         """Idle threads end; busy ones end after their call, or with the process."""
@@ -131,6 +138,12 @@ class Workers:
             result = call.do()
         except BaseException as raised:  # noqa: BLE001 - it is handed to whoever asked, unless nobody waits any more
             error = raised
+        try:
+            self._hand_over(call, result, error)
+        finally:
+            del call, result, error
+
+    def _hand_over(self, call: _Call, result: Any, error: BaseException | None) -> None:
         with self._lock:
             call.ended = True
             if call.abandoned:

@@ -479,10 +479,6 @@ class Operation(Declared):
         """Whether it can be asked for with no argument at all, and so is a value of its row's action column."""
         return cls.sets is None and not cls.outs() and all(not f.required for f in cls.arguments())
 
-    @classmethod
-    def reversible(cls) -> bool:
-        return cls.sets is not None or cls.undo is not None
-
 
 class Event(Declared):
     """A thing that happened to a row. Its identity, columns `shows`, travels with it and so survives the row.

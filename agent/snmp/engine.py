@@ -19,10 +19,10 @@ from typing import NamedTuple
 from agent.inventory import Inventory
 from agent.model import MODEL
 from agent.operations import Operations
-from agent.snapshot import Snapshot
 from agent.snmp import ber, message3, retrieval, usm, vacm
 from agent.snmp import security as securing
 from agent.snmp.ber import BerError
+from agent.snmp.context import Context
 from agent.snmp.familiar import Layouts
 from agent.snmp.message import (
     CONFIRMED,
@@ -47,10 +47,9 @@ from agent.snmp.mib import Mib, Oid, project
 from agent.snmp.protection import Authenticator
 from agent.snmp.security import Account, Certificate, Community, Gate, Named, Security
 from agent.snmp.setting import Asker, Refusal, Refused, Setting, refusal, tested
-from agent.snmp.standards import Place, Serve
+from agent.snmp.standards import Serve
 from agent.snmp.vacm import Denial, Grant, MibView
-from agent.snmp.view import Tables, View
-from agent.snmp.writers import MappedWriter
+from agent.snmp.view import View
 
 MAX_MESSAGE = 65_507
 """What an IPv4 UDP datagram holds; RFC 3417 asks for 484 at least."""
@@ -95,56 +94,6 @@ _REPORTED = {
     "snmpUnavailableContexts": (*_MODULES, 12, 1, 4, 0),
     "snmpUnknownContexts": (*_MODULES, 12, 1, 5, 0),
 }
-
-
-class Context:
-    """What one hypervisor shows: the view of its newest snapshot, made anew when there is a newer one, and of that view
-    what somebody may see."""
-
-    def __init__(self, engine: "Engine", name: str, inventory: Inventory, serves: Sequence[Serve]) -> None:
-        self.inventory = inventory
-        self.hypervisor = name
-        self._tables = Tables(engine.mib, MappedWriter(engine.operations))
-        place = Place(
-            engine=engine, hypervisor=name, inventory=inventory, operations=engine.operations, renew=self.renew
-        )
-        self._whole = View(())
-        self._seen: dict[tuple[MibView, bool], View] = {}
-        self._snapshot: Snapshot | None = None  # its view is made when first asked for, when all contexts are there
-        self.standards = [serve(place) for serve in serves]
-        inventory.prepare_with(self._tables.prepare)
-        for standard in self.standards:
-            inventory.prepare_with(standard.prepare)
-        inventory.on_publish(self.renew)
-
-    def view(self) -> View:
-        """All of it."""
-        self.inventory.touch()
-        if self.inventory.snapshot is not self._snapshot:
-            self.renew()
-        return self._whole
-
-    def seen(self, by: MibView, version: int) -> View:
-        """What a MIB view admits of it; version 1 knows no Counter64 (RFC 3584, section 4.2.2.1)."""
-        whole = self.view()
-        old = version == VERSION_1
-        found = self._seen.get((by, old))
-        if found is None:
-            found = by.narrowed(whole)
-            if old:
-                found = View([c for c in found.columns if not c.wide])
-            self._seen[by, old] = found
-        return found
-
-    def renew(self) -> None:
-        """Make the view anew. Also called at each publication, lest the one before keeps its snapshot alive until somebody
-        asks."""
-        self._snapshot = snapshot = self.inventory.snapshot
-        columns = [c for t in self._tables.views(snapshot) for c in t.columns]
-        for standard in self.standards:
-            columns += standard.columns(snapshot)
-        self._whole = View(columns)
-        self._seen.clear()
 
 
 class Way(NamedTuple):
@@ -237,7 +186,7 @@ class Engine:
         self.on_authentication_failure: list[Callable[[], None]] = []
         self.refusals: deque[Refusal] = deque(maxlen=REMEMBERED_REFUSALS)
         """SETs that were refused and not yet told of; whoever serves the engine takes them out."""
-        self._under_way: set[Token] = set()
+        self._under_way: dict[Token, Setting] = {}
         self._carried_out, self._refused_lately = Answered(clock), Answered(clock)
         self._replays = usm.Replays()
         self.configure(security)
@@ -563,8 +512,10 @@ class Engine:
         # Also what comes again is remembered: that message could itself be sent again by somebody else. But whoever may
         # change nothing takes no room.
         seen = self._seen(way) if grant.write is not None else usm.Seen.FIRST
-        if token in self._under_way:
-            return None  # sent again while it is being carried out
+        if (setting := self._under_way.get(token)) is not None:
+            if seen is usm.Seen.FIRST:  # the next attempt, and a manager of version 3 takes the answer to that only
+                setting.request = (request, way, token)
+            return None
         if (answered := self._carried_out.find(token) or self._refused_lately.find(token)) is not None:
             answer = self._respond(request, way, request.varbinds_raw, *answered)  # the first answer once more
             return self._within(answer, way)
@@ -592,7 +543,7 @@ class Engine:
         setting.request = (request, way, token)
         if not setting.steps:
             return self.finish(setting)
-        self._under_way.add(token)
+        self._under_way[token] = setting
         return setting
 
     def _seen(self, way: Way) -> usm.Seen:
@@ -603,7 +554,7 @@ class Engine:
     def finish(self, setting: Setting, status: Status = Status.NO_ERROR, index: int = 0) -> bytes:
         """The response to a SET that was carried out, or failed at variable `index`."""
         request, way, token = setting.request
-        self._under_way.discard(token)
+        self._under_way.pop(token, None)
         self._carried_out.add(token, status, index)
         return self._respond(request, way, request.varbinds_raw, status, index)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from agent.operations import Operations
+from agent.schema.declare import Access
 from agent.snmp.engine import Engine
 from agent.snmp.message import Status
 from agent.snmp.pace import Pace
@@ -84,7 +85,10 @@ class Refusals:
             return None
         untold = self._pace.missed()
         reason = f"{refusal.reason} (and {untold} more refused SETs untold)" if untold else refusal.reason
-        return self._operations.refuse(refusal.principal, refusal.hypervisor, refusal.operation, refusal.target, reason)
+        who, hypervisor = refusal.principal, refusal.hypervisor
+        if who.role is Access.OBSERVE:  # who may do nothing must not fill the table of jobs with his attempts
+            return self._operations.record(who, hypervisor, refusal.operation, refusal.target, f"refused: {reason}")
+        return self._operations.refuse(who, hypervisor, refusal.operation, refusal.target, reason)
 
 
 def _first(setting: Setting) -> int:

@@ -161,7 +161,10 @@ def tested(view: View, varbinds: Sequence[Varbind], asker: Asker) -> Setting:
         except Refused as refused:
             failed = _first(failed, refused)
     if failed is not None:
-        raise failed
+        try:
+            raise failed
+        finally:
+            del failed  # it refers to this frame, and so to a whole view that nobody else needs any more
     return Setting(asker=asker, steps=_ordered(steps))
 
 

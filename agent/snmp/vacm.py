@@ -133,21 +133,6 @@ class MibView:
         return View([_narrowed(view.columns[number], ranges) for number, ranges in by_column.items()])
 
 
-def next_allowed(ranges: Sequence[Range], column: int, row: int) -> Range | None:
-    """The rest of the range that holds a place, or the first range behind it; None if there is none."""
-    low, high = 0, len(ranges)
-    while low < high:
-        middle = (low + high) // 2
-        if (ranges[middle].column, ranges[middle].stop) <= (column, row):
-            low = middle + 1
-        else:
-            high = middle
-    if low == len(ranges):
-        return None
-    found = ranges[low]
-    return Range(column, row, found.stop) if found.column == column and found.first < row else found
-
-
 def _narrowed(column: Column, ranges: Sequence[Range]) -> Column:
     if len(ranges) == 1 and ranges[0].first == 0 and ranges[0].stop == column.count:
         return column

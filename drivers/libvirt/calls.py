@@ -10,7 +10,7 @@ from typing import Any
 
 import libvirt
 
-from agent.errors import Busy, Invalid, NotSupported, Unreachable
+from agent.errors import Busy, Invalid, NotSupported, Unreachable, VirtmapError
 from drivers.libvirt.errors import translated
 
 
@@ -54,18 +54,22 @@ class Calls:
         try:
             return function(*arguments)
         except libvirt.libvirtError as error:
-            failure = translated(error, asked)
-            if isinstance(failure, NotSupported) and error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
-                self.lacking.add(function.__qualname__)
-            if isinstance(failure, Unreachable):
-                self._lost()
-            raise failure from error
+            raise self._failure(error, asked, function) from error
         except (OverflowError, ValueError) as error:  # a number too big for C, a text with NUL or a lone surrogate
             raise Invalid(f"{asked}: {error}") from error
         finally:
             with self._ended:
                 del self._running[ticket]
                 self._ended.notify_all()
+
+    def _failure(self, error: libvirt.libvirtError, asked: str, function: Callable[..., Any]) -> VirtmapError:
+        """What it means to us. Not a variable of `ask`, which it would refer to, and with it to the connection."""
+        failure = translated(error, asked)
+        if isinstance(failure, NotSupported) and error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+            self.lacking.add(function.__qualname__)
+        if isinstance(failure, Unreachable):
+            self._lost()
+        return failure
 
     def try_(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call for what not every hypervisor can tell: None where it is not supported, or not in this state."""

@@ -154,7 +154,7 @@ class Connection:
         except libvirt.libvirtError as error:
             attempt.why = self._refusal(error)
         except VirtmapError as error:
-            attempt.why = error
+            attempt.why = _anew(error)
         except ValueError as error:  # a URI with NUL or a lone surrogate in it
             attempt.why = Unreachable(f"cannot connect to {self.uri!r}: {error}")
         finally:
@@ -240,3 +240,4 @@ def _goodbye(virt: Any) -> None:
     for goodbye in (*listening, virt.unregisterCloseCallback, virt.close):
         with contextlib.suppress(libvirt.libvirtError):  # it was broken already, which is why it is being closed
             goodbye()
+    virt.domainEventCallbackID.clear()  # where the daemon was gone already they are left, and refer back to `virt`

@@ -198,7 +198,7 @@ class Reader:
             except NotFound:
                 continue  # it went while we read
             except VirtmapError as error:
-                failed[root] = error
+                failed[root] = error.with_traceback(None)  # which would lead back here
         return Batch(rows=rows, failed=failed)
 
     def _statistics(self, domains: Sequence[Any]) -> Iterable[tuple[Any, dict[str, Any] | VirtmapError]]:

@@ -13,7 +13,7 @@ from agent.model import MODEL, Domain
 from agent.model.domain import DomainState
 from agent.schema.declare import Access
 from agent.snmp import engine as engine_module
-from agent.snmp import usm
+from agent.snmp import message3, usm
 from agent.snmp.engine import MAX_MESSAGE, REMEMBERED_FOR
 from agent.snmp.message import Status
 from agent.snmp.message3 import Level
@@ -482,9 +482,11 @@ async def test_a_set_that_is_sent_again_is_done_once_and_answered_each_time() ->
         assert isinstance(first, Setting)
         assert asker.ask(suspend(w)) is None, "it is being carried out"
         w.clock[0] += 10 * REMEMBERED_FOR
-        assert asker.ask(suspend(w)) is None
+        newest = asker.message(suspend(w))
+        assert asker.send(newest) is None
         answer = wire3.answered(await asker.finished(first), ANN)
         assert answer.answer.error == (0, 0)
+        assert answer.msg_id == message3.parse(newest).number, "a manager waits for the answer to its last attempt"
         for _ in range(2):
             again = asker.read(suspend(w))
             assert again.answer == replace(answer.answer, size=again.answer.size)

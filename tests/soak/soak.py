@@ -226,6 +226,7 @@ class Soak:
     walks: Walking = field(default_factory=Walking)
     lasted: float = 0.0
     settled: Sample | None = None
+    _taken: list[datetime] = field(default_factory=list)
 
     # --- the run
 
@@ -315,24 +316,28 @@ class Soak:
         self.troubles.append(trouble)
         since: datetime = happen()  # type: ignore[operator]
         over = time.monotonic()
+        self._taken = [since]
         try:
-            eventually(lambda: self._fresh(since), within=FRESH_WITHIN, what=f"{what}: fresh rows")
+            eventually(self._fresh, within=FRESH_WITHIN, what=f"{what}: fresh rows")
         except TimeoutError as error:
             self.record.note(str(error))
         trouble.fresh_after = time.monotonic() - over
         self._quiet(time.monotonic() + SETTLING)
         trouble.ended, trouble.raised = time.monotonic(), (before, self.busy.raised)
 
-    def _fresh(self, since: datetime) -> bool:
-        """Whether the agent is connected and shows all guests, read after this moment."""
+    def _fresh(self) -> bool:
+        """Whether the agent is connected and shows all guests, by a reading that began after the last of `_taken`: the one
+        that ends first thereafter may have begun before."""
         self._check_alive()
         time.sleep(0.05)
         answer = self._watcher.get("GET freshness", asking.CONNECTED, asking.STALE, asking.ROWS, asking.TAKEN)
         if answer is None or answer.status or len(answer.variables[3][2]) < 8:
             return False
+        taken = date_and_time(answer.variables[3][2])
+        if taken > self._taken[-1]:
+            self._taken.append(taken)
         connected, stale, rows, _ = answer.numbers
-        fresh = (connected, stale) == (asking.TRUE, asking.FALSE) and rows >= GUESTS
-        return fresh and date_and_time(answer.variables[3][2]) > since
+        return (connected, stale) == (asking.TRUE, asking.FALSE) and rows >= GUESTS and len(self._taken) > 2
 
     def _guests(self) -> dict[str, int]:
         """The indexes of the guests by name."""
@@ -476,7 +481,7 @@ class Soak:
             f"{count} of {'.'.join(map(str, oid))}" for oid, count in kinds.most_common()
         )
         for trouble in self.troubles[1:]:
-            yield f"libvirtd {trouble.what}: fresh rows {trouble.fresh_after:.2f} s after it had its guests again"
+            yield f"libvirtd {trouble.what}: all rows fresh {trouble.fresh_after:.2f} s after it had its guests again"
         early, late = self.memory()
         peak = max(s.memory for s in self.samples) / 1024
         yield f"memory {early:.1f} MB in the second quarter, {late:.1f} MB in the last, {peak:.1f} MB at most"
