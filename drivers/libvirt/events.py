@@ -38,6 +38,14 @@ _VALUES = (
     "VIR_DOMAIN_EVENT_ID_JOB_COMPLETED", "VIR_DOMAIN_EVENT_ID_BLOCK_THRESHOLD",
 )  # fmt: skip
 
+_PAUSES = frozenset(
+    (getattr(libvirt, f"VIR_DOMAIN_EVENT_{event}", None), getattr(libvirt, f"VIR_DOMAIN_EVENT_{event}_{detail}", None))
+    for event, detail in (
+        ("SUSPENDED", "PAUSED"), ("SUSPENDED", "IOERROR"), ("SUSPENDED", "WATCHDOG"), ("RESUMED", "UNPAUSED")
+    )
+)  # fmt: skip
+"""Lifecycle events, with their details, that leave the definition as it is; reading it costs more than all else."""
+
 
 def lifecycle(uuid: str, event: int, detail: int) -> Happened | Changed:
     """A lifecycle event; one that a newer libvirt invented is a mere change."""
@@ -55,7 +63,8 @@ def register(calls: Calls, heard: Callable[[Heard], None], redefined: Callable[[
 
     def on_lifecycle(_virt: Any, domain: Any, event: int, detail: int, _opaque: object) -> None:
         uuid = domain.UUIDString()
-        redefined(uuid)
+        if (event, detail) not in _PAUSES:
+            redefined(uuid)
         heard(lifecycle(uuid, event, detail))
 
     def on_definition(_virt: Any, domain: Any, *_told: object) -> None:

@@ -17,6 +17,7 @@ from agent.errors import Busy
 from agent.model import Disk, Domain, Host, Vcpu
 from agent.model.disk import DiskError
 from agent.model.domain import DomainState, SetAutostart, SetVcpus, Start
+from agent.model.domain_events import DomainResumed, DomainStarted, DomainSuspended
 from agent.schema import libvirt_api
 from drivers.libvirt import LibvirtDriver
 from drivers.libvirt.calls import Calls
@@ -44,6 +45,34 @@ def calls(subject: Subject, name: str) -> int:
     driver = subject.driver
     assert isinstance(driver, LibvirtDriver)
     return driver.called[name]
+
+
+def test_a_definition_is_not_read_again_because_somebody_suspends_or_resumes_the_domain(
+    session_libvirtd: Session,
+) -> None:
+    session_libvirtd.start()
+    uri = session_libvirtd.test_uri()
+    other = libvirt.open(uri)
+    with connected(mock_subject(uri)) as subject:
+        guest = other.lookupByName("test")
+        root: Root = (Domain, (guest.UUIDString(),))
+        subject.read([root])
+        for change, event, state in (
+            (guest.suspend, DomainSuspended, DomainState.PAUSED),
+            (guest.resume, DomainResumed, DomainState.RUNNING),
+        ):
+            before = calls(subject, "virDomain.XMLDesc")
+            change()
+            subject.next_heard(lambda heard, event=event: isinstance(getattr(heard, "event", None), event))
+            (row,) = subject.read([root]).of(Domain)
+            assert row.state is state
+            assert calls(subject, "virDomain.XMLDesc") == before
+        guest.destroy()
+        guest.create()
+        subject.next_heard(lambda heard: isinstance(getattr(heard, "event", None), DomainStarted))
+        subject.read([root])
+        assert calls(subject, "virDomain.XMLDesc") > before
+    other.close()
 
 
 def test_a_thousand_domains_are_all_told(node: Subject) -> None:

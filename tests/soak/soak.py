@@ -34,8 +34,8 @@ from tests.servers import Session, Unavailable, eventually
 from tests.soak import asking, events
 from tests.soak.asking import Asking, Exchange, Manager, Manager3, Reading, Record, Setting, Walking
 
-GUESTS = 300
-TOGGLED = 250
+GUESTS = 200
+TOGGLED = 160
 """Of them suspended and resumed by libvirt's own client; the others are there for SETs."""
 OPERATOR = wire3.User(name=b"operator", auth="SHA-256", words="authentic words", priv="AES", secret="private words")
 FRESH_WITHIN = 30.0
@@ -46,8 +46,8 @@ TELLING = 2.0
 """Seconds that an event may take to be told: one for the reading, one for a busy machine."""
 GROWTH = 1.05
 """Times what it held in the second quarter the agent may hold in the last, and `Plan.spare` MB."""
-THREADS_MORE, FILES_MORE = 16, 8
-"""Than at the beginning, when all has been quiet for a moment."""
+THREADS_MORE, FILES_MORE = 32, 4
+"""Than at the beginning, when nobody has set anything yet and the pools of threads are not full."""
 TRAP_OID = wire.oid("1.3.6.1.6.3.1.1.4.1.0")
 LIFECYCLE = wire.oid("1.3.6.1.4.1.36957.20.0")
 SUSPENDED, RESUMED = (*LIFECYCLE, 4), (*LIFECYCLE, 5)
@@ -94,7 +94,7 @@ interval = 2
 
 
 class Ended(Exception):
-    """The agent is no more."""
+    """The agent is no more, or never shows any guests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +235,8 @@ class Soak:
         self._watcher = Manager(self.record, self.port)
         events.wait_populated(self.busy, 1)
         self._troubled("start", lambda: datetime.now(UTC))
+        if self.record.anomalies:
+            raise Ended("\n".join([*self.record.anomalies, *self.log()[-20:]]))
         self.arcs = self._guests()
         self.settled = sample(self.agent.process.pid)
         over = threading.Event()
