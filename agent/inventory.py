@@ -57,6 +57,16 @@ class Pace:
     readers: int = 4
 
 
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """The tables of the next snapshot, how many roots could not be read, and all records of the snapshot before, unless only
+    few of them were replaced."""
+
+    tables: list[Table]
+    failed: int
+    replaced: list[list[Values]]
+
+
 class Inventory:
     """The snapshots of one hypervisor connection. Made, started and asked in the event loop's thread."""
 
@@ -249,19 +259,19 @@ class Inventory:
             host = self._host_changes()
             build = partial(self._build, reads, gone, began, host, self.snapshot)
             # Our own work, on nothing that can hang; the limit is only there so that no wait is without one.
-            tables = await self._builder.run(build, limit=60.0, what=f"{self.name}: build the snapshot")
-            tables.append(self._reading(tables))
-            if not self._layout.patched:
-                self._discard(self.snapshot)
-            self.snapshot = self.snapshot.with_tables(tables)
+            built = await self._builder.run(build, limit=60.0, what=f"{self.name}: build the snapshot")
+            self._discard(built.replaced)
+            self.snapshot = self.snapshot.with_tables([*built.tables, self._reading(built)])
             for published in self._publishers:
                 published()
         async with self._refreshed:
             self._refreshed.notify_all()
 
-    def _discard(self, snapshot: Snapshot) -> None:
+    def _discard(self, held: list[list[Values]]) -> None:
         """Hold the records of a snapshot for a moment, so that they are freed by degrees and not where it is let go."""
-        task = asyncio.create_task(self._let_go([list(snapshot.table(row).records) for row in DRIVEN]))
+        if not held:
+            return
+        task = asyncio.create_task(self._let_go(held))
         self._lingering.add(task)
         task.add_done_callback(self._let_linger)
 
@@ -275,8 +285,9 @@ class Inventory:
 
     def _build(
         self, reads: Sequence[Read], gone: Gone, began: float | None, host: dict[str, Any], before: Snapshot
-    ) -> list[Table]:
-        """Take over what was read, and lay all tables out anew. In a worker thread; alone, by the publishing lock."""
+    ) -> Built:
+        """Take over what was read, and lay the tables out. In a worker thread; alone, by the publishing lock. All that takes
+        long with many rows is done here, and not where requests are answered."""
         for read in reads:
             self._layout.take(read)
         if began is not None:
@@ -287,18 +298,18 @@ class Inventory:
         for prepare in self._preparers:
             for table in made:
                 prepare(table)
-        return tables
+        replaced = [] if self._layout.patched else [list(before.table(row).records) for row in DRIVEN]
+        return Built(tables=tables, failed=self._layout.failed, replaced=replaced)
 
-    def _reading(self, tables: Sequence[Table]) -> Table:
-        failed = self._layout.failed
+    def _reading(self, built: Built) -> Table:
         problem = self._problem or next(iter(self._layout.left_out), "")
         rows = [
             Reading(
                 number=t.row.table, rows_of=t.row.__name__, rows=len(t), taken=self._refreshed_at,
-                duration=round(self._duration * 1000), failed=failed if t.row.root() is Domain else 0,
+                duration=round(self._duration * 1000), failed=built.failed if t.row.root() is Domain else 0,
                 stale=not self._connected or bool(self._problem), problem=problem,
             )
-            for t in tables
+            for t in built.tables
         ]  # fmt: skip
         return internal_table(Reading, sorted(rows, key=lambda r: r.key))
 
