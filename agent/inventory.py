@@ -287,19 +287,21 @@ class Inventory:
         self, reads: Sequence[Read], gone: Gone, began: float | None, host: dict[str, Any], before: Snapshot
     ) -> Built:
         """Take over what was read, and lay the tables out. In a worker thread; alone, by the publishing lock. All that takes
-        long with many rows is done here, and not where requests are answered."""
-        for read in reads:
-            self._layout.take(read)
-        if began is not None:
-            self._layout.drop(gone(), began)
-        self._layout.mark_host(**host)
-        tables = self._layout.tables(before)
-        made = [table for table in tables if table is not before.table(table.row)]
-        for prepare in self._preparers:
-            for table in made:
-                prepare(table)
-        replaced = [] if self._layout.patched else [list(before.table(row).records) for row in DRIVEN]
-        return Built(tables=tables, failed=self._layout.failed, replaced=replaced)
+        long with many rows is done here, and not where requests are answered; and not while a piece is taken apart, for
+        each thread more that computes puts off an answer by another time slice."""
+        with self._turn:
+            for read in reads:
+                self._layout.take(read)
+            if began is not None:
+                self._layout.drop(gone(), began)
+            self._layout.mark_host(**host)
+            tables = self._layout.tables(before)
+            made = [table for table in tables if table is not before.table(table.row)]
+            for prepare in self._preparers:
+                for table in made:
+                    prepare(table)
+            replaced = [] if self._layout.patched else [list(before.table(row).records) for row in DRIVEN]
+            return Built(tables=tables, failed=self._layout.failed, replaced=replaced)
 
     def _reading(self, built: Built) -> Table:
         problem = self._problem or next(iter(self._layout.left_out), "")
