@@ -62,22 +62,9 @@ class Narrow:
         self.columns: Sequence[Column] = self.view.columns
         self._oids = [c.oid for c in self.columns]
 
-    def place(self, arcs: Oid, include: bool) -> Places:
-        """The first place at (with `include`) or behind an OID, whether it has a value or not; its column may be one
-        beyond the last."""
-        number = bisect_right(self._oids, arcs) - 1
-        if number < 0:
-            return 0, 0
-        column = self.columns[number]
-        size = len(column.oid)
-        if arcs[:size] != column.oid:
-            return number + 1, 0
-        find = bisect_left if include else bisect_right
-        return number, find(column.index.arcs, arcs[size:])
-
     def value(self, arcs: Oid) -> tuple[bytes, bytes]:
         """What stands before and behind the name of an instance: its value, or the exception that says why it has none."""
-        number, row = self.place(arcs, include=True)
+        number, row = self.view.place(arcs, include=True)
         if number < len(self.columns) and row < self.columns[number].count:
             column = self.columns[number]
             if column.oid + column.index.arcs[row] == arcs:
@@ -155,7 +142,7 @@ class Frame:
         """The place that searches do not reach any more."""
         if self._generation != self.source.generation:
             self._generation, narrow = self.source.generation, self.source.narrow
-            self._limit = narrow.place(self._arcs, include=True) if self._arcs else (len(narrow.columns), 0)
+            self._limit = narrow.view.place(self._arcs, include=True) if self._arcs else (len(narrow.columns), 0)
         return self._limit
 
 
@@ -396,7 +383,7 @@ class Retrieval:
             if len(self._frames) >= FRAMES:
                 self._frames.clear()
             frame = self._frames[context, end] = Frame(source, context, end)
-        return self._leaf(frame, *source.renew(self._turn).place(start, include))
+        return self._leaf(frame, *source.renew(self._turn).view.place(start, include=include))
 
     def _fresh(self, leaf: Leaf) -> bool:
         """Whether a leaf still tells the truth."""

@@ -107,13 +107,11 @@ class MibObject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MibTable:
-    """A table, or the scalars of a row that stands alone (`entry_oid` is then the arc the scalars hang under).
-
-    `indexes` are the names of the index objects, the parents' first; `objects` begin with the row's own index.
+class _Table:
+    """What all tables have. `entry_oid` of scalars is the arc they hang under. `indexes` are the names of the index objects,
+    the parents' first; `objects` begin with the row's own index.
     """
 
-    row: type[Row]
     name: str
     oid: Oid
     entry_name: str
@@ -125,7 +123,14 @@ class MibTable:
 
     @functools.cached_property
     def readable(self) -> tuple[MibObject, ...]:
-        return tuple(o for o in self.objects if o.access in (MaxAccess.READ_ONLY, MaxAccess.READ_WRITE))
+        return tuple(o for o in self.objects if o.access not in (MaxAccess.NOT_ACCESSIBLE, MaxAccess.FOR_NOTIFY))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MibTable(_Table):
+    """A table, or the scalars of a row that stands alone."""
+
+    row: type[Row]
 
     @property
     def title(self) -> str:
@@ -133,22 +138,10 @@ class MibTable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnTable:
+class OwnTable(_Table):
     """A table, or scalars, that only SNMP has: the agent holds its rows, and no row of the model stands behind them."""
 
     title: str
-    name: str
-    oid: Oid
-    entry_name: str
-    entry_oid: Oid
-    scalar: bool
-    indexes: tuple[str, ...]
-    objects: tuple[MibObject, ...]
-    description: str
-
-    @functools.cached_property
-    def readable(self) -> tuple[MibObject, ...]:
-        return tuple(o for o in self.objects if o.access is not MaxAccess.NOT_ACCESSIBLE)
 
 
 @dataclass(frozen=True, kw_only=True)

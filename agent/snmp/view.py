@@ -408,7 +408,11 @@ class View:
         found = self.exact(oid)
         if found is not None:
             return found[0], found[1] + 1
-        arcs = ber.oid(oid)
+        return self.place(ber.oid(oid), include=False)
+
+    def place(self, arcs: Oid, *, include: bool) -> tuple[int, int]:
+        """The first place at (with `include`) or behind an OID; its column may be one beyond the last, its row may be without
+        value."""
         number = bisect_right(self._oids, arcs) - 1
         if number < 0:
             return 0, 0
@@ -416,8 +420,8 @@ class View:
         size = len(column.oid)
         if arcs[:size] != column.oid:
             return number + 1, 0
-        rest = arcs[size:]
-        return number, bisect_left(column.index.arcs, rest) if rest else 0
+        find = bisect_left if include else bisect_right
+        return number, find(column.index.arcs, arcs[size:])
 
     def following(self, number: int, row: int) -> tuple[bytes, int, int]:
         """The first variable binding at or behind a place, and the place behind it; empty at the end of the view."""
