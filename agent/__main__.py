@@ -9,16 +9,12 @@ for.
 import asyncio
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from agent.cim.accounts import Accounts
-from agent.cim.provider import Provider
-from agent.cim.server import Server as CimServer
-from agent.cim.server import tls_context
+from agent.cim.service import Service as CimService
 from agent.config import Config, Endpoint, Hypervisor, SnmpEndpoint, needs_restart, reloaded
 from agent.demo import Addresses
 from agent.driver import Driver
@@ -26,7 +22,7 @@ from agent.errors import ConfigError
 from agent.inventory import Inventory, Pace
 from agent.operations import PER_PRINCIPAL, Operations
 from agent.pauses import Pauses
-from agent.snmp.service import Service
+from agent.snmp.service import Service as SnmpService
 from agent.state import State
 from agent.workers import Workers
 from drivers.fake import Fake
@@ -55,18 +51,14 @@ class Agent:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.context = None
-        if config.cim is not None and config.cim.https:
-            self.context = tls_context(config.cim.certificate or "", config.cim.key or "")
         drivers = [driver(h) for h in config.hypervisors]
         self.pauses = Pauses()
         self.state = State(config.state.directory)
         self.inventories = {d.name: self._inventory(d) for d in drivers}
         each = config.snmp.operations_per_user if config.snmp is not None else PER_PRINCIPAL
         self.operations = Operations(self.inventories, self.state, per_principal=each)
-        self._snmp: Service | None = None
-        self._cim: CimServer | None = None
-        self._accounts: Accounts | None = None
+        self._snmp: SnmpService | None = None
+        self._cim: CimService | None = None
 
     def _inventory(self, one: Driver) -> Inventory:
         settings = self.config.inventory
@@ -93,21 +85,14 @@ class Agent:
     async def _start_snmp(self) -> tuple[SnmpEndpoint, ...]:
         if self.config.snmp is None:
             return ()
-        self._snmp = Service(self.config, self.inventories, self.operations, self.state)
+        self._snmp = SnmpService(self.config, self.inventories, self.operations, self.state)
         return await self._snmp.start()
 
     async def _start_cim(self) -> tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]]:
-        cim = self.config.cim
-        if cim is None:
+        if self.config.cim is None:
             return (), ()
-        provider = Provider(self.inventories, self.operations, host=socket.gethostname())
-        self._accounts = Accounts(self.config.accounts, cim.anonymous)
-        self._cim = CimServer(provider, self._accounts)
-        try:
-            http, https = await self._cim.start(cim.http, cim.https, self.context)
-        except OSError as error:
-            raise ConfigError(f"cim.listen: {error.strerror}") from error
-        return tuple(http), tuple(https)
+        self._cim = CimService(self.config, self.inventories, self.operations)
+        return await self._cim.start()
 
     async def read(self, limit: float) -> list[str]:
         """Wait until every hypervisor was read for the first time; gives the names of those that were not in time."""
@@ -122,10 +107,11 @@ class Agent:
         """Go on with another configuration, as far as that goes without a restart; nothing that is remembered is lost.
         ConfigError, and no change, if what is new does not fit what has to stay."""
         kept = reloaded(self.config, config)
+        reload_cim = self._cim.prepared(kept) if self._cim is not None else None
         if self._snmp is not None:
             self._snmp.reload(kept)
-        if self._accounts is not None:
-            self._accounts.renew(kept.accounts)
+        if reload_cim is not None:
+            reload_cim()
         if kept.snmp is not None:
             self.operations.per_principal = kept.snmp.operations_per_user
         later = needs_restart(self.config, config)

@@ -15,11 +15,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import argon2
 import click
@@ -35,12 +37,15 @@ from agent.coverage import coverage as covered
 from agent.coverage import groups
 from agent.demo import Addresses, Example
 from agent.driver import Batch, Driver
-from agent.errors import ConfigError, DeclarationError, Failed, VirtmapError
+from agent.errors import ConfigError, DeclarationError, Failed, Invalid, VirtmapError
 from agent.model import MODEL, Domain, Host
 from agent.schema import numbers
 from agent.schema.declare import Row
 from agent.schema.types import Enumeration, Secret, canonical
 from agent.workers import Workers
+
+if TYPE_CHECKING:
+    from agent.cim.browse import Browser, Place, Server
 
 FIRST_READING = 15.0
 """Seconds that the demonstration waits for its hypervisor."""
@@ -113,7 +118,7 @@ async def _demonstrate(served: Agent, addresses: Addresses, secret: Secret) -> N
     )
     click.echo("\nTry, in another terminal:\n")
     certificate = served.config.cim.certificate or "" if served.config.cim else ""
-    commands = demonstration.trials(addresses, secret, example, certificate=certificate, pywbemcli=_beside("pywbemcli"))
+    commands = demonstration.trials(addresses, secret, example, certificate=certificate, beside=_beside)
     for what, command in commands:
         click.echo(f"# {what}\n{command}\n")
     click.echo(f"ready: {addresses}; Ctrl-C ends it")
@@ -176,19 +181,21 @@ def _left_out(config: Config) -> Iterator[str]:
         yield "snmp.user: there is none, so nobody can read by SNMP; add [[snmp.user]] or [[snmp.community]]"
     if snmp is not None and not config.certificates and any(e.transport is Transport.TLS for e in snmp.listen):
         yield "snmp.client_certificate: there is none, so nobody can read over TLS; add [[snmp.client_certificate]]"
-    if config.cim is not None and not config.accounts:
+    if config.cim is not None and not config.accounts and not config.cim_certificates:
         yield "account: there is none, so nobody can read by CIM; add [[account]]"
+    if config.cim is not None and config.cim.cleartext and any(not e.loopback for e in config.cim.http):
+        yield "cim.cleartext: passwords of accounts can be read by everybody on the way; use https"
 
 
 def _check_files(config: Config) -> None:
     """What only shows when it is used: certificate and key, the drivers' URIs, the directory of the state."""
-    from agent.cim.server import tls_context
+    from agent.cim.certificates import tls_context
     from agent.snmp import service, tls
 
     if config.snmp is not None and (files := service.tls_files(config)) is not None:
         tls.context(files)
-    if config.cim is not None and config.cim.https:
-        tls_context(config.cim.certificate or "", config.cim.key or "")
+    if config.cim is not None and config.cim.certificate is not None and config.cim.key is not None:
+        tls_context(config.cim.certificate, config.cim.key, config.cim.client_ca)
     for hypervisor in config.hypervisors:
         driver(hypervisor)
     directory = Path(config.state.directory).absolute()
@@ -266,12 +273,17 @@ def _row(name: str) -> type[Row]:
 def _columns(row: type[Row], columns: str | None) -> list[str] | None:
     if columns is None:
         return None
+    return _known(columns, row.positions, row.__name__)
+
+
+def _known(columns: str, names: Collection[str], of: str) -> list[str]:
+    """The columns of a list with commas, each of which has to be one of these names."""
     wanted = [c.strip() for c in columns.split(",")]
     for column in wanted:
-        if column not in row.positions:
-            near = difflib.get_close_matches(column, row.positions, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(row.positions)}"
-            raise click.UsageError(f"{row.__name__} has no column {column!r}; {hint}")
+        if column not in names:
+            near = difflib.get_close_matches(column, names, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(names)}"
+            raise click.UsageError(f"{of} has no column {column!r}; {hint}")
     return wanted
 
 
@@ -340,6 +352,165 @@ def _print_records(rows: Sequence[Row]) -> None:
         for name, value in row.as_dict().items():
             click.echo(f"{name:32} {_text(value)}".rstrip())
         click.echo()
+
+
+@virtmap.group("cim", invoke_without_command=True)
+@click.pass_context
+def of_cim(context: click.Context) -> None:
+    """Look into a running WBEM server, ours or any other."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+        context.exit(2)
+
+
+def _of_a_server(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that looks into a server; it gets them together, as `options`."""
+    file = click.Path(dir_okay=False)
+    options = (
+        click.option("--server", default="http://127.0.0.1:5988", show_default=True, envvar="VIRTMAP_CIM_SERVER",
+                     show_envvar=True, metavar="URL", help="Where to look; a server in the path goes before it."),
+        click.option("--namespace", default="root/virtmap", show_default=True, help="Where the path has none."),
+        click.option("--user", help="Who you are; the password is asked for."),
+        click.option("--password-file", type=file, help="The password instead, in a file that is yours alone."),
+        click.option("--ca", type=file, help="PEM file of the authorities that may vouch for the server."),
+        click.option("--fingerprint", metavar="SHA256", help="That of the server's certificate, instead of --ca."),
+        click.option("--insecure", is_flag=True, help="Do not verify which server answers."),
+        click.option("--certificate", type=file, help="PEM file of a certificate that says who you are."),
+        click.option("--key", type=file, help="PEM file of its key."),
+        click.option("--timeout", default=30, show_default=True, type=click.IntRange(min=1), metavar="SECONDS",
+                     help="How long to wait for each answer."),
+        click.option("--json", "as_json", is_flag=True, help="As JSON."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@of_cim.command("ls", short_help="List instances of a class, or which classes have any.")
+@click.argument("classname", metavar="[CLASS]", required=False)
+@click.option("--columns", metavar="A,B,...", help="Which properties, by name.")
+@click.option("--all", "everything", is_flag=True, help="All properties with values; without CLASS also associations.")
+@_of_a_server
+def cim_ls(classname: str | None, columns: str | None, everything: bool, as_json: bool, **options: Any) -> None:
+    """List the instances of a CLASS and its subclasses, one a line, or without CLASS how many there are of each.
+
+    A line begins with a path in single quotes, as `virtmap cim get` takes it.
+    """
+    from agent.cim import browse
+
+    with _looking(classname, options) as (found, where):
+        if where is None:
+            _print_counts(*found.counts(associations=everything), as_json=as_json)
+            return
+        if where.keys is not None:
+            raise Invalid(f"that is one instance; `virtmap cim get` tells about it, `ls {where.classname}` lists all")
+        wanted: Sequence[str] | None = None if everything else browse.TELLING
+        if columns is not None:
+            wanted = _known(columns, found.properties(where.classname), where.classname)
+        with closing(found.instances(where.classname, wanted)) as instances:
+            if as_json:
+                _print_array(browse.record(i, found.reader) for i in instances)
+                return
+            instance = None
+            for instance in instances:
+                click.echo(browse.one_line(instance, found.reader, wanted))
+            if instance is None:
+                click.echo(f"{browse.shown(found.reader.server)} has no {where.classname}", err=True)
+
+
+@of_cim.command("get", short_help="Tell all about one instance.")
+@click.argument("path")
+@click.option("--null", "nulls", is_flag=True, help="Also properties that are NULL.")
+@click.option("-a", "--associators", is_flag=True, help="List what belongs to it, by path.")
+@_of_a_server
+def cim_get(path: str, nulls: bool, associators: bool, as_json: bool, **options: Any) -> None:
+    """Tell all about the instance at PATH, a WBEM URI in single quotes, as `virtmap cim ls` prints it.
+
+    Server and namespace may be left out: 'root/virtmap:Class.Key="value"', 'Class.Key="value"'.
+    """
+    from agent.cim import browse
+
+    with _looking(path, options) as (found, where):
+        if where is None or where.keys is None:
+            raise Invalid(f"that is a class; `virtmap cim ls {browse.shown(path)}` lists its instances")
+        instance = found.instance(where)
+        if as_json:
+            told = browse.record(instance, found.reader, nulls=nulls)
+            paths = found.associators(instance.path)
+            told["associators"] = (
+                [found.reader.uri(p) for p in paths] if associators else Counter(p.classname for p in paths)
+            )
+            click.echo(json.dumps(told, indent=2))
+            return
+        for line in browse.lines(instance, found.reader, nulls=nulls):
+            click.echo(line)
+        counted: Counter[str] = Counter()
+        for p in found.associators(instance.path):
+            counted[browse.shown(p.classname)] += 1
+            if associators:
+                click.echo(f"'{found.reader.uri(p)}'")
+        by_class = ", ".join(f"{number} {name}" for name, number in sorted(counted.items()))
+        click.echo(f"associators: {counted.total()}" + (f" ({by_class})" if by_class else ""))
+
+
+@contextmanager
+def _looking(path: str | None, options: dict[str, Any]) -> Iterator[tuple["Browser", "Place | None"]]:
+    """Into the server of a path, or of the options; what makes no sense there is told as a wrong command."""
+    from agent.cim import browse
+
+    try:
+        where = browse.place(path, scheme=options["server"].partition(":")[0]) if path else None
+        url = where.server if where and where.server else browse.server_url(options["server"])
+        names = ("user", "ca", "fingerprint", "insecure", "certificate", "key", "timeout")
+        namespace = where.namespace if where and where.namespace else options["namespace"]
+        server = browse.Server(url=url, namespace=namespace, **{n: options[n] for n in names})
+        server = replace(server, password=_password(server, options["password_file"]))
+        if server.insecure:
+            click.echo(f"virtmap: {browse.shown(url)}: whoever answers is believed (--insecure)", err=True)
+        if server.exposes:
+            click.echo(f"virtmap: {browse.shown(url)}: the password can be read on the way; use https", err=True)
+        with browse.connected(server) as found:
+            yield found, where
+    except Invalid as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
+
+
+def _password(server: "Server", file: str | None) -> Secret | None:
+    from agent.cim import browse
+
+    if server.user is None:
+        if file is not None:
+            raise Invalid("--password-file needs the --user that it is of")
+        return None
+    if file is not None:
+        return browse.kept_password(file)
+    if sys.stdin.isatty():
+        return Secret(getpass.getpass(f"Password of {server.user} at {server.url}: "))
+    return Secret(sys.stdin.readline().rstrip("\n"))
+
+
+def _print_counts(counts: dict[str, int], problems: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(counts, indent=2))
+    else:
+        from agent.cim import browse
+
+        table = Table("class", "instances")
+        table.columns[1].justify = "right"
+        for name, number in counts.items():
+            table.add_row(Text(browse.shown(name)), str(number))
+        Console().print(table)
+    for problem in problems:
+        click.echo(f"virtmap: {problem}", err=True)
+
+
+def _print_array(records: Iterable[dict[str, Any]]) -> None:
+    """A JSON array, an element a line, as they come."""
+    before = "["
+    for record in records:
+        click.echo(f"{before}\n{json.dumps(record)}", nl=False)
+        before = ","
+    click.echo("\n]" if before == "," else "[]")
 
 
 @virtmap.command(short_help="Say how much of libvirt's API is mapped.")

@@ -4,7 +4,7 @@ The defaults of every setting are those of the dataclasses below. A front end is
 `[snmp]` no datagram is answered, without `[cim]` no HTTP request. A few rules keep a mistake from opening the door: a
 community travels in clear, so one that may do more than observe is good from loopback only; an SNMPv3 user is
 authenticated and encrypted unless `level` says otherwise, and always if it may do more than observe; HTTP without TLS is
-served on loopback only; and a file with a secret must not be everybody's to read.
+served on loopback only, unless `cleartext` says otherwise; and a file with a secret must not be everybody's to read.
 
 Paths in it are relative to the folder of the configuration file. Protocols and levels are names here, as net-snmp writes
 them; the front end knows what they mean.
@@ -229,23 +229,66 @@ class Snmp:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Receivers:
+    """Where indications may be sent to: over http or https, to any address of a network, or to the host of a name (in lower
+    case) wherever that is, at a port from the first to the last of these."""
+
+    scheme: str
+    network: Network | None = None
+    name: str | None = None
+    ports: tuple[int, int] = (1, 65_535)
+
+
+LOCAL_RECEIVERS = tuple(Receivers(scheme=s, network=n) for s in ("http", "https") for n in LOOPBACK)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cim:
-    """Where CIM-XML is served. `anonymous` is what a client without credentials may do; only `virtmap demo` sets it."""
+    """Where and how CIM-XML is served. `anonymous` is what a client without credentials may do; only `virtmap demo` sets it.
+
+    Without `certificate` and `key` one of our own is made and kept in the directory of the state. With `client_ca`, the
+    authorities that sign clients, a client may show a certificate. `cleartext` allows HTTP without TLS beyond loopback,
+    where passwords can be read on the way. `connections` and `requests` bound what is open and worked on at once, of which
+    one address may have three quarters.
+
+    Subscribers can have indications sent to `indication_destinations` and nowhere else. For each of them `indication_queue`
+    indications wait at most, and none longer than `indication_expiry` seconds. Certificates of https destinations are
+    checked with the authorities in the PEM file `indication_ca`, or those that the system trusts.
+    """
 
     http: tuple[Endpoint, ...] = ()
     https: tuple[Endpoint, ...] = (Endpoint(host="127.0.0.1", port=HTTPS_PORT),)
     certificate: str | None = None
     key: str | None = None
+    client_ca: str | None = None
+    cleartext: bool = False
+    connections: int = 512
+    requests: int = 64
+    indication_destinations: tuple[Receivers, ...] = LOCAL_RECEIVERS
+    indication_queue: int = 1000
+    indication_expiry: float = 3600.0
+    indication_ca: str | None = None
     anonymous: Access | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A CIM client's name, what it may do, and the argon2 hash of its password."""
+    """A CIM client's name, what it may do and from where, and the argon2 hash of its password."""
 
     name: str
     role: Access = Access.OBSERVE
     password_hash: Secret
+    sources: tuple[Network, ...] = ANYWHERE
+
+
+@dataclass(frozen=True, kw_only=True)
+class CimCertificate:
+    """Whose the client certificate with this SHA-256 fingerprint (64 lower-case digits) is, and what that user may do."""
+
+    fingerprint: str
+    user: str
+    role: Access = Access.OBSERVE
+    sources: tuple[Network, ...] = ANYWHERE
 
 
 MEMORY = ":memory:"
@@ -286,6 +329,7 @@ class Config:
     views: tuple[SnmpView, ...] = ()
     targets: tuple[SnmpTarget, ...] = ()
     cim: Cim | None = None
+    cim_certificates: tuple[CimCertificate, ...] = ()
     accounts: tuple[Account, ...] = ()
     state: StateSettings = field(default_factory=StateSettings)
     inventory: Inventory = field(default_factory=Inventory)
@@ -314,13 +358,14 @@ def parse(text: str, base: str | Path = ".") -> Config:
         raise ConfigError(f"is not TOML: {error}") from error
     hypervisors = top.tables("hypervisor", _hypervisor)
     snmp = top.table("snmp", _snmp, None)
+    cim = top.table("cim", _cim, None)
     config = Config(
         hypervisors=hypervisors,
-        cim=top.table("cim", _cim, None),
         accounts=top.tables("account", _account),
         state=top.table("state", _state, StateSettings()),
         inventory=top.table("inventory", _inventory, Inventory()),
         **(snmp or {}),
+        **(cim or {}),
     )
     top.done()
     if not config.hypervisors:
@@ -337,10 +382,11 @@ RELOADED = frozenset(
         "contact", "name", "location", "answer_limit", "certificate", "key", "client_ca", "operations_per_user",
         "authentication_traps",
     )
-)  # fmt: skip
-"""Single settings that a running agent can change, beside the entries of _ENTRIES."""
+) | {"cim.certificate", "cim.key", "cim.client_ca"}  # fmt: skip
+"""Single settings that a running agent can change, beside the entries of _ENTRIES and _CIM_ENTRIES."""
 
-_ENTRIES = ("communities", "users", "certificates", "views", "targets", "accounts")
+_ENTRIES = ("communities", "users", "certificates", "views", "targets")
+_CIM_ENTRIES = ("accounts", "cim_certificates")
 _SECTIONS = ("snmp", "cim", "state", "inventory")
 
 
@@ -362,18 +408,25 @@ def reloaded(old: Config, new: Config) -> Config:
 
     ConfigError if what is new does not fit what stays, such as a community of a hypervisor that was added too.
     """
-    if old.snmp is None:
-        kept = replace(old, accounts=new.accounts)
-    else:
-        single = {path.split(".")[1]: path for path in RELOADED}
-        changed = {name: getattr(new.snmp, name) for name in single} if new.snmp is not None else {}
+    kept = replace(old, accounts=new.accounts)
+    if old.snmp is not None:
         entries = {name: getattr(new, name) for name in _ENTRIES}
-        kept = replace(old, snmp=replace(old.snmp, **changed), **entries)
+        kept = replace(kept, snmp=replace(old.snmp, **_changed("snmp", new)), **entries)
+    if old.cim is not None:
+        entries = {name: getattr(new, name) for name in _CIM_ENTRIES}
+        kept = replace(kept, cim=replace(old.cim, **_changed("cim", new)), **entries)
     try:
         _check(kept)
     except ConfigError as error:
         raise ConfigError(f"does not fit what stays until a restart: {error}") from error
     return kept
+
+
+def _changed(section: str, new: Config) -> dict[str, Any]:
+    """The settings of a section that a running agent can change, as they are in `new`; none if that has no such section."""
+    settings = getattr(new, section)
+    names = [path.split(".")[1] for path in RELOADED if path.startswith(f"{section}.")]
+    return {name: getattr(settings, name) for name in names} if settings is not None else {}
 
 
 class _Table:
@@ -684,6 +737,32 @@ def _network(path: str, value: Any) -> Network:
         raise ConfigError(f"{path}: {error}") from None
 
 
+_RECEIVERS = re.compile(
+    r"(?P<scheme>https?)://(?:\[(?P<six>[^]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<low>[0-9]{1,5})(?:-(?P<high>[0-9]{1,5}))?)?"
+)
+_HOST_NAME = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+def _receivers(path: str, value: Any) -> Receivers:
+    """`http://` or `https://`, a network, an address or a host's name, and if it matters `:PORT` or `:FIRST-LAST`. What is
+    IPv6 stands in brackets, a network as a whole."""
+    split = _RECEIVERS.fullmatch(_text(path, value))
+    if split is None:
+        raise ConfigError(
+            f"{path}: {value!r} is not like https://192.0.2.0/24, http://[fd00::/8]:5988 or https://suite.example.net:5989-5999"
+        )
+    low = int(split["low"] or 1)
+    high = int(split["high"] or split["low"] or 65_535)
+    if not 1 <= low <= high <= 65_535:
+        raise ConfigError(f"{path}: {value!r}: {low}-{high} are no ports")
+    if split["host"] and len(split["host"]) <= 253 and _HOST_NAME.fullmatch(split["host"]):
+        return Receivers(scheme=split["scheme"], name=split["host"].lower(), ports=(low, high))
+    network = _network(path, split["six"] or split["host"])
+    if (network.version == 6) is not (split["six"] is not None):
+        raise ConfigError(f"{path}: {value!r}: brackets go around IPv6 networks, and only these")
+    return Receivers(scheme=split["scheme"], network=network, ports=(low, high))
+
+
 def _hypervisor(table: _Table) -> Hypervisor:
     return table.made(Hypervisor, name=_name, uri=_text)
 
@@ -860,8 +939,22 @@ def _is_loopback(network: Network) -> bool:
     return any(a.version == network.version and a.supernet_of(network) for a in LOOPBACK)  # type: ignore[arg-type]
 
 
-def _cim(table: _Table) -> Cim:
-    values = table.values(listen=_list(_url), certificate=table.file, key=table.file)
+def _cim(table: _Table) -> dict[str, Any]:
+    """What [cim] brings to a Config."""
+    certificates = table.tables("client_certificate", _cim_certificate)
+    values = table.values(
+        listen=_list(_url),
+        certificate=table.file,
+        key=table.file,
+        client_ca=table.file,
+        cleartext=_flag,
+        connections=_whole(8, 100_000),
+        requests=_whole(1, 10_000),
+        indication_destinations=_list(_receivers, empty=True),
+        indication_queue=_whole(1, 100_000),
+        indication_expiry=_seconds(1, 30 * 86_400),
+        indication_ca=table.file,
+    )
     listen = values.pop("listen", [("https", e) for e in Cim().https])
     cim = Cim(
         http=tuple(e for scheme, e in listen if scheme == "http"),
@@ -869,16 +962,29 @@ def _cim(table: _Table) -> Cim:
         **values,
     )
     for endpoint in cim.http:
-        if not endpoint.loopback:
-            raise ConfigError(f"{table.at('listen')}: http is for loopback only, and {endpoint} is not; use https")
-    for needed, value in (("certificate", cim.certificate), ("key", cim.key)):
-        if cim.https and value is None:
-            raise ConfigError(f"{table.at(needed)}: is missing; https needs the PEM files of a certificate and its key")
-    return cim
+        if not endpoint.loopback and not cim.cleartext:
+            raise ConfigError(
+                f"{table.at('listen')}: http is for loopback only, and {endpoint} is not; use https, or let everybody on the "
+                "way read passwords with cleartext = true"
+            )
+    for needed, given in (("certificate", "key"), ("key", "certificate")):
+        if getattr(cim, needed) is None and getattr(cim, given) is not None:
+            raise ConfigError(f"{table.at(needed)}: is missing; {given} is nothing without it")
+    return {"cim": cim, "cim_certificates": certificates}
+
+
+def _cim_certificate(table: _Table) -> CimCertificate:
+    return table.made(CimCertificate, fingerprint=_fingerprint, user=_account_name, role=_role, sources=_list(_network))
+
+
+def _account_name(path: str, value: Any) -> str:
+    if len(_text(path, value)) > 255:
+        raise ConfigError(f"{path}: is longer than 255 characters")
+    return str(value)
 
 
 def _account(table: _Table) -> Account:
-    account = table.made(Account, name=_text, role=_role, password_hash=_hash)
+    account = table.made(Account, name=_account_name, role=_role, password_hash=_hash, sources=_list(_network))
     if ":" in account.name:
         raise ConfigError(f"{table.at('name')}: must not hold a colon (RFC 7617, section 2)")
     return account
@@ -916,11 +1022,13 @@ def _check(config: Config) -> None:
     _unique("snmp.view", "name", (v.name for v in config.views))
     _unique("snmp.target", "name", (t.name for t in config.targets))
     _unique("snmp.client_certificate", "fingerprint", (c.fingerprint for c in config.certificates))
+    _unique("cim.client_certificate", "fingerprint", (c.fingerprint for c in config.cim_certificates))
     _check_addresses("snmp.listen", config.snmp.listen if config.snmp else ())
     _check_addresses("cim.listen", (*config.cim.http, *config.cim.https) if config.cim else ())
     _check_communities(config)
     _check_tls(config)
     _check_certificates(config)
+    _check_cim_certificates(config)
     _check_targets(config)
     _check_references(config)
 
@@ -986,6 +1094,29 @@ def _check_certificates(config: Config) -> None:
                 raise ConfigError(
                     f"{path}.{key}: is not that of snmp.client_certificate[{j}], which is the same user's"
                 )
+
+
+def _check_cim_certificates(config: Config) -> None:
+    """They are of use, and a name is one principal, who can do the same whichever certificate it has."""
+    cim = config.cim
+    if config.cim_certificates and (cim is None or not cim.https or cim.client_ca is None):
+        raise ConfigError(
+            "cim.client_certificate[0]: nobody can show a certificate; add an https address to cim.listen, and with "
+            "cim.client_ca the PEM file of the authorities that sign clients"
+        )
+    accounts = {a.name: i for i, a in enumerate(config.accounts)}
+    first: dict[str, tuple[int, CimCertificate]] = {}
+    for i, certificate in enumerate(config.cim_certificates):
+        path = f"cim.client_certificate[{i}]"
+        if certificate.user in accounts:
+            raise ConfigError(
+                f"{path}.user: is the name of account[{accounts[certificate.user]}] too; give one of them another name, so "
+                "that the log tells who it was"
+            )
+        j, other = first.setdefault(certificate.user, (i, certificate))
+        for key in ("role", "sources"):
+            if getattr(certificate, key) != getattr(other, key):
+                raise ConfigError(f"{path}.{key}: is not that of cim.client_certificate[{j}], which is the same user's")
 
 
 def _check_targets(config: Config) -> None:

@@ -4,21 +4,16 @@ Nothing of it reaches beyond this machine or lasts: everything listens on loopba
 the folder with the state and the certificate goes when the demonstration ends.
 """
 
-import ipaddress
 import secrets
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
 import argon2
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from agent.cim.certificates import self_signed
 from agent.config import (
     Account,
     Cim,
@@ -91,33 +86,6 @@ def configuration(uri: str, *, snmp: int, http: int, https: int, directory: Path
     return config, secret
 
 
-def self_signed(directory: Path, *, host: str = HOST, days: int = 30) -> tuple[Path, Path]:
-    """The PEM files of a new certificate for an address, signed by itself, and of its key, which only we may read."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "virtmap demo")])
-    now = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(host))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file, key_file = directory / "certificate.pem", directory / "key.pem"
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.touch(mode=0o600)
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate_file, key_file
-
-
 @dataclass(frozen=True, kw_only=True)
 class Example:
     """A domain to try things on: its SNMP index and its UUID."""
@@ -127,9 +95,15 @@ class Example:
 
 
 def trials(
-    addresses: Addresses, secret: Secret, example: Example | None, *, certificate: str, pywbemcli: str
+    addresses: Addresses,
+    secret: Secret,
+    example: Example | None,
+    *,
+    certificate: str,
+    beside: Callable[[str], str],
 ) -> Iterator[tuple[str, str]]:
-    """What to type, each with what it does. Without an example there is no domain to act on."""
+    """What to type, each with what it does. Without an example there is no domain to act on. `beside` tells how to call a
+    program of our environment."""
     snmp, http, https = addresses.snmp[0], addresses.http[0], addresses.https[0]
     mibs = str(resources.files("mibs"))
     load = f"-M {shlex.quote(f'{mibs}:{mibs}/standard')} -m ALL"
@@ -142,6 +116,11 @@ def trials(
         state, action = f"virtmapDomainState.{example.index}", f"virtmapDomainAction.{example.index}"
         yield "what a domain does, authenticated and encrypted", f"snmpget {proven} {snmp} {state}"
         yield "pause it, as only such a user may from afar", f"snmpset {proven} {snmp} {action} = suspend"
+    pywbemcli, looking = beside("pywbemcli"), f"{beside('virtmap')} cim"
+    yield "the domains, by CIM and for people", f"{looking} ls http://{http}/root/virtmap:Virtmap_Domain"
+    if example is not None:
+        path = f'Virtmap_Domain.CreationClassName="Virtmap_Domain",Name="{example.uuid}"'
+        yield "all about a domain", f"{looking} get {shlex.quote(f'http://{http}/root/virtmap:{path}')}"
     plain = f"{pywbemcli} -s http://{http} -d root/virtmap"
     yield "the domains, by CIM", f"{plain} -o table instance enumerate Virtmap_Domain --pl ElementName,State,Memory"
     if example is not None:

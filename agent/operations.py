@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from agent.access import Principal, authorize
+from agent.driver import Root
 from agent.errors import Busy, Failed, Invalid, NotFound, VirtmapError
 from agent.inventory import Inventory
 from agent.layout import root_of
@@ -239,7 +240,7 @@ class Operations:
             state, text = JobState.FAILED, "a fault of the agent; its log tells more"
             raise Failed(f"{what}: {text}") from error
         else:
-            await self._reread(inventory, kind, key)
+            await self.reread(inventory.name, root_of(kind.on, key))
         finally:
             if text:  # it may have done a part of it; but nobody waits for a reading to be told of the failure
                 inventory.look_again(root_of(kind.on, key))
@@ -247,8 +248,9 @@ class Operations:
             await self.record(principal, inventory.name, kind.__name__, target, text or "done")
         return values
 
-    async def _reread(self, inventory: Inventory, kind: type[Operation], key: Key) -> None:
-        root = root_of(kind.on, key)
+    async def reread(self, hypervisor: str, root: Root) -> None:
+        """Read what an operation made, so that who asks next sees it. That it cannot be read is only logged."""
+        inventory = self._inventories[hypervisor]
         try:
             async with asyncio.timeout(REREAD_LIMIT):
                 await inventory.refresh([root])

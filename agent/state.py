@@ -1,5 +1,5 @@
 """What the agent remembers across restarts, in one SQLite file: index arcs, the SNMP engine's ID and boots, texts that
-managers have set, the audit trail.
+managers have set, the audit trail, what clients have created, and what is still to be delivered.
 
 An index arc is a promise (RFC 7666 wants it, and graphs at the manager hang on it): a key keeps its arc for ever, and
 an arc is never given to another key. The highest arc ever given is kept apart from the arcs themselves, lest one is
@@ -8,6 +8,9 @@ promise; allocate for many parents at once with `allocate_many`, which commits o
 
 Everything here may be called from any thread, and whatever writes waits for the disk: call it at the start or in a
 worker thread, not in the loop's. Arcs are cached in memory, a whole table of a hypervisor at a time, and so are texts.
+
+A queue holds messages for one receiver. Who fills it numbers its places, upwards and across restarts, so that a message
+is known by its place before it is on the disk; many changes to many queues are one commit.
 """
 
 import fcntl
@@ -55,7 +58,16 @@ _SCHEMA_2 = """
 alter table engine add column id blob;
 create table setting (name text primary key, value text not null) without rowid;
 """
-_STEPS = (_SCHEMA_1, _SCHEMA_2)
+_SCHEMA_3 = """
+create table created (
+    kind text not null, name text not null, content text not null, primary key (kind, name)
+) without rowid;
+create table undelivered (
+    queue text not null, place integer not null, at real not null, reason text not null, body blob not null,
+    attempts integer not null, primary key (queue, place)
+) without rowid;
+"""
+_STEPS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3)
 """What brings a file of the version that is the place of the step (0 is an empty file) to the next version."""
 
 VERSION = len(_STEPS)
@@ -72,6 +84,19 @@ class AuditRecord:
     hypervisor: str
     target: str
     result: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued:
+    """A message that waits in a queue, at its place there: since when (seconds of the epoch), why it is sent (the name of
+    what asked for it), what is sent, and how many attempts have failed."""
+
+    queue: str
+    place: int
+    at: float
+    reason: str
+    body: bytes
+    attempts: int = 0
 
 
 @dataclass(kw_only=True)
@@ -312,3 +337,66 @@ class State:
             )
             for at, principal, front_end, operation, hypervisor, target, result in rows
         ]  # fmt: skip
+
+    def created(self, kind: str) -> dict[str, str]:
+        """What clients have created of a kind, by name."""
+        with self._mutex:
+            return dict(self._read("select name, content from created where kind = ? order by name", kind))
+
+    def keep_created(self, put: Iterable[tuple[str, str, str]], gone: Iterable[tuple[str, str]] = ()) -> None:
+        """Keep these (kind, name, content), in place of what had the name before, and forget those (kind, name): all or, if
+        Failed is raised, none."""
+        with self._mutex, self._writing() as db:
+            db.executemany("delete from created where kind = ? and name = ?", gone)
+            db.executemany(
+                "insert into created values (?, ?, ?) on conflict do update set content = excluded.content", put
+            )
+
+    def queues(self) -> dict[str, int]:
+        """The queues in which something waits, and the last place that is taken in each."""
+        with self._mutex:
+            return dict(self._read("select queue, max(place) from undelivered group by queue"))
+
+    def queued(self, queue: str, after: int, limit: int) -> list[Queued]:
+        """What waits in a queue behind a place, in order, `limit` messages at most."""
+        query = (
+            "select queue, place, at, reason, body, attempts from undelivered where queue = ? and place > ? "
+            "order by place limit ?"
+        )
+        with self._mutex:
+            rows = self._read(query, queue, after, limit)
+        return [
+            Queued(queue=name, place=place, at=at, reason=reason, body=bytes(body), attempts=attempts)
+            for name, place, at, reason, body, attempts in rows
+        ]
+
+    def change_queues(
+        self, *, put: Sequence[Queued] = (), tried: Iterable[Queued] = (), done: Iterable[Queued] = (), longest: int
+    ) -> dict[str, int]:
+        """Put messages into queues, note the attempts of those that were tried, take out those that are done with: one
+        commit. Where more than `longest` wait then the oldest go; gives how many in which queue."""
+        with self._mutex, self._writing() as db:
+            db.executemany("delete from undelivered where queue = ? and place = ?", [(m.queue, m.place) for m in done])
+            db.executemany(
+                "update undelivered set attempts = ? where queue = ? and place = ?",
+                [(m.attempts, m.queue, m.place) for m in tried],
+            )
+            db.executemany(
+                "insert or replace into undelivered values (?, ?, ?, ?, ?, ?)",
+                [(m.queue, m.place, m.at, m.reason, m.body, m.attempts) for m in put],
+            )
+            gone = {name: self._shortened(db, name, longest) for name in {m.queue for m in put}}
+        return {name: count for name, count in gone.items() if count}
+
+    def _shortened(self, db: sqlite3.Connection, queue: str, longest: int) -> int:
+        """Drop the oldest messages of a queue until it is not longer than that; how many went."""
+        return db.execute(
+            "delete from undelivered where queue = ?1 and place <= "
+            "(select place from undelivered where queue = ?1 order by place desc limit 1 offset ?2)",
+            (queue, longest),
+        ).rowcount
+
+    def drop_queues(self, names: Iterable[str]) -> None:
+        """Forget all that waits in these queues."""
+        with self._mutex, self._writing() as db:
+            db.executemany("delete from undelivered where queue = ?", [(name,) for name in names])

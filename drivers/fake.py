@@ -757,6 +757,16 @@ class Fake:
             "<guest><os_type>hvm</os_type><arch name='x86_64'/></guest></capabilities>"
         }
 
+    def _undefine(self, d: _Guest, operation: guest.Undefine, told: Told) -> None:
+        if not d.persistent:
+            raise Invalid(f"domain {d.name}: cannot undefine it: it is transient")
+        if d.managed_save and not operation.flags & guest.UndefineFlags.MANAGED_SAVE:
+            raise Invalid(f"domain {d.name}: cannot undefine it: it has a saved image")
+        d.persistent = d.autostart = d.managed_save = False
+        if not d.active:
+            self._guests.pop(d.uuid, None)
+        _happened(d, domain_events.DomainUndefined, LifecycleDetail.UNDEFINED_REMOVED, d.state, told)
+
     def _define(self, target: None, operation: host.DefineDomain, told: Told) -> Mapping[str, Any]:
         given = _definition(operation.xml)
         same = next((d for d in self._guests.values() if d.name == given.name), None)
@@ -802,6 +812,7 @@ _PERFORM: Mapping[type[Operation], Callable[..., Mapping[str, Any] | None]] = {
     guest.SetAutostart: Fake._set_autostart,
     guest.ReadXml: Fake._read_xml,
     guest.SetUserPassword: Fake._set_password,
+    guest.Undefine: Fake._undefine,
 }
 
 _missing = [o.__name__ for o in MODEL.operations if o not in _PERFORM]

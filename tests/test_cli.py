@@ -36,7 +36,7 @@ def failing(capsys: pytest.CaptureFixture[str], status: int, *arguments: str) ->
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     told = capsys.readouterr().out
-    for verb in ("serve", "demo", "check-config", "generate", "show", "coverage", "hash-password"):
+    for verb in ("serve", "demo", "check-config", "generate", "show", "cim", "coverage", "hash-password"):
         assert f"  {verb} " in told
         assert main([verb, "--help"]) == 0
         assert "Usage: virtmap" in capsys.readouterr().out
@@ -65,6 +65,13 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["show", "domain", "--columns", "nme"], "Domain has no column 'nme'; did you mean name"),
         (["show", "domain", "--columns", "%"], "Domain has no column '%'; it has uuid, name, "),
         (["show", "domain", "--uri", "fake:///?domains=x"], "domains must be a whole number"),
+        (["cim", "get"], r"Missing argument 'PATH' \(see `virtmap cim get --help`\)"),
+        (["cim", "get", "Virtmap_Domain"], r"that is a class; .*ls Virtmap_Domain.* \(see `virtmap cim get --help`\)"),
+        (["cim", "get", "a b"], "a b is no path; it looks like root/virtmap:Class"),
+        (["cim", "ls", 'C.K="v"'], "that is one instance; `virtmap cim get` tells about it"),
+        (["cim", "ls", "--server", "ftp://host"], "ftp://host is no server; it looks like https://host:5989"),
+        (["cim", "ls", "--password-file", "x"], "--password-file needs the --user that it is of"),
+        (["cim", "ls", "--fingerprint", "00", "--server", "https://host"], "64 hexadecimal digits"),
     ],
 )
 def test_a_wrong_command_is_told_in_one_line(
@@ -256,6 +263,8 @@ def test_the_commands_that_the_demo_prints_all_work(demo: Agent) -> None:
         "virtmapReadingTable": "Domain",
         "virtmapDomainState.1": "running(2)",
         "virtmapDomainAction.1": "suspend(6)",
+        "cim ls": "ElementName=test  State=paused",
+        "cim get": "State                    4 (paused)",
         "enumerate Virtmap_Domain": "4 (paused)",
         "associators": "Virtmap_Vcpu.",
         "invokemethod": "ReturnValue=0",
@@ -270,6 +279,51 @@ def test_the_commands_that_the_demo_prints_all_work(demo: Agent) -> None:
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         assert told in done.stdout, f"{command}\n{done.stdout}{done.stderr}"
+
+
+def test_what_cim_lists_it_can_tell_about(demo: Agent, capsys: pytest.CaptureFixture[str]) -> None:
+    server = ("--server", f"http://127.0.0.1:{demo.port('http://')}")
+    assert main(["cim", "ls", *server]) == 0
+    assert re.search(r"Virtmap_Domain +│ +1 ", capsys.readouterr().out)
+    assert main(["cim", "ls", "CIM_System", *server]) == 0
+    printed = capsys.readouterr().out
+    (path,) = (shlex.split(line)[0] for line in printed.splitlines() if "ElementName=test " in line)
+    assert main(["cim", "get", path, "-a", "--server", "http://127.0.0.1:1"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^ElementName +test$", told, re.MULTILINE)
+    assert re.search(r"^Memory +\d+ KiB \(\d+ GiB\)$", told, re.MULTILINE)
+    assert re.search(r"^'http://127\.0\.0\.1:\d+/root/virtmap:Virtmap_Vcpu\..*'$", told, re.MULTILINE)
+    assert re.search(r"^associators: \d+ \(.*2 Virtmap_Vcpu", told, re.MULTILINE)
+    assert main(["cim", "get", path, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["path"], record["properties"]["ElementName"], record["units"]["Memory"]) == (path, "test", "KiB")
+    assert record["associators"]["Virtmap_Vcpu"] == 2
+    assert main(["cim", "ls", "Virtmap_Vcpu", "--columns", "Number,State", "--json", *server]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [set(r["properties"]) for r in listed] == [{"Number", "State"}] * 2
+    assert main(["cim", "ls", "Virtmap_DiskLatency", *server]) == 0
+    assert capsys.readouterr() == ("", f"{server[1]} has no Virtmap_DiskLatency\n")
+    assert main(["cim", "ls", "Virtmap_DiskLatency", "--json", *server]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    told = failing(capsys, 2, "cim", "ls", "Virtmap_Domain", "--columns", "Memry", *server)
+    assert "Virtmap_Domain has no column 'Memry'; did you mean Memory" in told
+
+
+def test_the_password_is_read_from_where_nobody_sees_it(
+    demo: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "password"
+    file.touch(mode=0o600)
+    file.write_text(f"{demo.secret}\n")
+    monkeypatch.setenv("VIRTMAP_CIM_SERVER", f"https://127.0.0.1:{demo.port('https://')}")
+    told = failing(capsys, 1, "cim", "ls", "Virtmap_Host", "--user", "operator", "--password-file", str(file))
+    assert "its certificate cannot be verified: self-signed certificate" in told
+    arguments = ["cim", "ls", "Virtmap_Host", "--insecure", "--user", "operator"]
+    assert main([*arguments, "--password-file", str(file)]) == 0
+    assert "whoever answers is believed (--insecure)" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.StringIO("wrong\n"))
+    assert main(arguments) == 1
+    assert "the password is wrong, or there is no user operator" in capsys.readouterr().err
 
 
 def test_the_public_community_only_reads(demo: Agent) -> None:

@@ -12,6 +12,7 @@ from agent.config import (
     ANYWHERE,
     AUTH_PROTOCOLS,
     LEVELS,
+    LOCAL_RECEIVERS,
     LOOPBACK,
     PASSPHRASE_OCTETS,
     PRIV_PROTOCOLS,
@@ -19,10 +20,12 @@ from agent.config import (
     USER_OCTETS,
     Account,
     Cim,
+    CimCertificate,
     Community,
     Config,
     Endpoint,
     Inventory,
+    Receivers,
     Snmp,
     SnmpCertificate,
     SnmpEndpoint,
@@ -138,11 +141,25 @@ community = "swordfish"
 listen = ["http://127.0.0.1:5988", "http://[::1]:5988", "https://0.0.0.0:5989"]
 certificate = "/etc/virtmap/cert.pem"
 key = "/etc/virtmap/key.pem"
+client_ca = "/etc/virtmap/cim-ca.pem"
+connections = 100
+requests = 20
+indication_destinations = ["https://192.0.2.0/24:5989", "http://[fd00::/8]", "https://Suite.example.net:5989-5999"]
+indication_queue = 50
+indication_expiry = 600
+indication_ca = "/etc/virtmap/listeners.pem"
+
+[[cim.client_certificate]]
+user = "console"
+fingerprint = "{"EF:" * 31}EF"
+role = "operate"
+sources = ["192.0.2.0/24"]
 
 [[account]]
 name = "ops"
 role = "administer"
 password_hash = "{HASH}"
+sources = ["10.0.0.0/8", "::1"]
 
 [state]
 directory = "/tmp/virtmap"
@@ -238,8 +255,34 @@ def test_everything_is_read() -> None:
         https=(Endpoint(host="0.0.0.0", port=5989),),
         certificate="/etc/virtmap/cert.pem",
         key="/etc/virtmap/key.pem",
+        client_ca="/etc/virtmap/cim-ca.pem",
+        connections=100,
+        requests=20,
+        indication_destinations=(
+            Receivers(scheme="https", network=ipaddress.ip_network("192.0.2.0/24"), ports=(5989, 5989)),
+            Receivers(scheme="http", network=ipaddress.ip_network("fd00::/8")),
+            Receivers(scheme="https", name="suite.example.net", ports=(5989, 5999)),
+        ),
+        indication_queue=50,
+        indication_expiry=600.0,
+        indication_ca="/etc/virtmap/listeners.pem",
     )
-    assert config.accounts == (Account(name="ops", role=Access.ADMINISTER, password_hash=Secret(HASH)),)
+    assert config.cim_certificates == (
+        CimCertificate(
+            fingerprint="ef" * 32,
+            user="console",
+            role=Access.OPERATE,
+            sources=(ipaddress.ip_network("192.0.2.0/24"),),
+        ),
+    )
+    assert config.accounts == (
+        Account(
+            name="ops",
+            role=Access.ADMINISTER,
+            password_hash=Secret(HASH),
+            sources=(ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("::1/128")),
+        ),
+    )
     assert config.state.directory == "/tmp/virtmap"
     assert config.inventory == Inventory(interval=2.0, workers=3)
 
@@ -255,7 +298,27 @@ def test_what_is_left_out_has_a_safe_default() -> None:
     assert config.cim is None
     assert config.communities == ()
     assert config.accounts == ()
+    assert config.cim_certificates == ()
     assert config.inventory == Inventory()
+    cim = parse(CIM).cim
+    assert cim == Cim(https=(Endpoint(host="127.0.0.1", port=5989),))
+    assert not cim.cleartext
+    assert cim.indication_destinations == LOCAL_RECEIVERS
+    assert {r.network for r in LOCAL_RECEIVERS} == set(LOOPBACK)
+    (account,) = parse(ACCOUNT + f'password_hash = "{HASH}"').accounts
+    assert account.role is Access.OBSERVE
+
+
+def test_indications_may_be_sent_nowhere_at_all() -> None:
+    cim = parse(CIM + "indication_destinations = []").cim
+    assert cim is not None
+    assert cim.indication_destinations == ()
+
+
+def test_http_beyond_loopback_has_to_be_wanted() -> None:
+    cim = parse(CIM + 'listen = ["http://192.0.2.1:5988"]\ncleartext = true').cim
+    assert cim is not None
+    assert cim.http == (Endpoint(host="192.0.2.1", port=5988),)
 
 
 def test_endpoints_print_as_they_are_written() -> None:
@@ -312,6 +375,7 @@ TLS = LEAST + 'listen = ["tls:127.0.0.1:10161"]\ncertificate = "c"\nkey = "k"\nc
 CERTIFICATE = TLS + f'\n[[snmp.client_certificate]]\nuser = "suite"\nfingerprint = "{"ab" * 32}"\n'
 COMMUNITY = LEAST + '[[snmp.community]]\nname = "swordfish"\n'
 CIM = LEAST + "[cim]\n"
+CIM_CERTIFICATE = '[[cim.client_certificate]]\nuser = "suite"\nfingerprint = "' + "ab" * 32 + '"\n'
 ACCOUNT = LEAST + '[[account]]\nname = "ops"\n'
 
 
@@ -466,14 +530,50 @@ ACCOUNT = LEAST + '[[account]]\nname = "ops"\n'
             CERTIFICATE.replace("suite", "ops") + USER.removeprefix(LEAST) + RIGHTS,
             "snmp.client_certificate[0].user: is the name of snmp.user[0] too",
         ),
-        (CIM, "cim.certificate: is missing; https needs"),
-        (CIM + 'certificate = "c"', "cim.key: is missing; https needs"),
+        (CIM + 'key = "k"', "cim.certificate: is missing; key is nothing without it"),
+        (CIM + 'certificate = "c"', "cim.key: is missing; certificate is nothing without it"),
+        (CIM + "cleartext = 1", "cim.cleartext: must be true or false"),
+        (CIM + "connections = 7", "cim.connections: 7 is not between 8 and 100000"),
+        (CIM + "requests = 0", "cim.requests: 0 is not between 1 and 10000"),
+        (CIM + 'indication_destinations = ["*"]', "cim.indication_destinations[0]: '*' is not like https://192.0.2.0/24"),
+        (CIM + 'indication_destinations = ["ftp://a"]', "cim.indication_destinations[0]: 'ftp://a' is not like https:"),
+        (CIM + 'indication_destinations = ["http://fd00::/8"]', "cim.indication_destinations[0]: 'http://fd00::/8' is not"),
+        (CIM + 'indication_destinations = ["http://10.0.0.1/8"]', "cim.indication_destinations[0]: 10.0.0.1/8 has host bits"),
+        (CIM + 'indication_destinations = ["http://127.1"]', "cim.indication_destinations[0]: '127.1' does not appear to be"),
+        (CIM + 'indication_destinations = ["http://[10.0.0.0/8]"]', "brackets go around IPv6 networks, and only these"),
+        (CIM + 'indication_destinations = ["http://a:0"]', "cim.indication_destinations[0]: 'http://a:0': 0-0 are no ports"),
+        (CIM + 'indication_destinations = ["http://a:9-8"]', "9-8 are no ports"),
+        (CIM + "indication_queue = 0", "cim.indication_queue: 0 is not between 1 and 100000"),
+        (CIM + "indication_expiry = 0", "cim.indication_expiry: 0 is not between 1 and 2.592e+06 seconds"),
+        (CIM + CIM_CERTIFICATE, "cim.client_certificate[0]: nobody can show a certificate; add"),
+        (
+            CIM + 'listen = ["http://127.0.0.1:1"]\nclient_ca = "a"\n' + CIM_CERTIFICATE,
+            "cim.client_certificate[0]: nobody can show a certificate; add",
+        ),
+        (CIM + 'client_ca = "a"\n' + CIM_CERTIFICATE * 2, "cim.client_certificate[1].fingerprint: "),
+        (
+            CIM + 'client_ca = "a"\n' + CIM_CERTIFICATE.replace("abab", "ab"),
+            "cim.client_certificate[0].fingerprint: is not the 64 hexadecimal digits",
+        ),
+        (
+            CIM + 'client_ca = "a"\n' + CIM_CERTIFICATE + CIM_CERTIFICATE.replace("ab", "cd") + 'role = "operate"',
+            "cim.client_certificate[1].role: is not that of cim.client_certificate[0], which is the same user's",
+        ),
+        (
+            CIM
+            + 'client_ca = "a"\n'
+            + CIM_CERTIFICATE.replace("suite", "ops")
+            + ACCOUNT.removeprefix(LEAST)
+            + f'password_hash = "{HASH}"',
+            "cim.client_certificate[0].user: is the name of account[0] too",
+        ),
         (CIM + 'listen = ["http://0.0.0.0:5988"]', "cim.listen: http is for loopback only, and 0.0.0.0:5988 is not"),
         (CIM + 'listen = ["127.0.0.1:5988"]', "cim.listen[0]: '127.0.0.1:5988' is not http://ADDRESS:PORT"),
         (CIM + 'listen = ["ftp://127.0.0.1:21"]', "cim.listen[0]: 'ftp://127.0.0.1:21' is not http://ADDRESS:PORT"),
         (CIM + 'listen = ["http://127.0.0.1:1"]\nanonymous = "administer"', "cim.anonymous: unknown key"),
         (ACCOUNT, "account[0].password_hash: is missing"),
         (ACCOUNT + 'password_hash = "hunter2"', "account[0].password_hash: is not an argon2 hash"),
+        (ACCOUNT + f'password_hash = "{HASH}"\nsources = ["x"]', "account[0].sources[0]: 'x' does not appear to be"),
         (ACCOUNT.replace("ops", "a:b") + f'password_hash = "{HASH}"', "account[0].name: must not hold a colon"),
         (LEAST + "[state]\ndirectory = 1", "state.directory: must be a text, not an integer"),
         (LEAST + "[inventory]\ninterval = true", "inventory.interval: must be a number of seconds, not a boolean"),
@@ -686,6 +786,13 @@ def test_what_is_the_same_needs_no_restart() -> None:
         ('include = [".1.3.6.1.4.1.36957"', 'include = ["1.3.6.1.4.1.36957.20"', []),
         ("retries = 5", "retries = 6", []),
         ('role = "administer"\npassword', 'role = "observe"\npassword', []),
+        ('sources = ["10.0.0.0/8", "::1"]', "", []),
+        ("/etc/virtmap/cert.pem", "/etc/virtmap/cert2.pem", []),
+        ("/etc/virtmap/cim-ca.pem", "/etc/virtmap/cim-ca2.pem", []),
+        ("EF:EF", "EF:E0", []),
+        ("connections = 100", "connections = 101", ["cim.connections"]),
+        ("indication_queue = 50", "indication_queue = 60", ["cim.indication_queue"]),
+        ("http://[fd00::/8]", "http://[fd00::/9]", ["cim.indication_destinations"]),
     ],
 )
 def test_what_needs_a_restart_is_named_and_left_and_the_rest_is_reloaded(

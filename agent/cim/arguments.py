@@ -43,6 +43,21 @@ class Parameters:
                 return text
         raise _wrong(f"{name} is no string")
 
+    def needed_text(self, name: str) -> str:
+        found = self.text(name)
+        if not found:
+            raise _wrong(f"{name} is missing")
+        return found
+
+    def number(self, name: str) -> int | None:
+        """A uint32."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if not (text.strip().isascii() and text.strip().isdecimal() and int(text.strip()[:20]) <= 0xFFFF_FFFF):
+            raise _wrong(f"{name} is no uint32")
+        return int(text)
+
     def class_name(self, name: str) -> str | None:
         match self._given.get(name.lower()):
             case None:
@@ -66,6 +81,18 @@ class Parameters:
             case None:
                 raise _wrong(f"{name} is missing")
         raise _wrong(f"{name} is no instance name")
+
+    def value(self, name: str) -> Value:
+        """Whatever was given."""
+        return self._given.get(name.lower())
+
+    def instance(self, name: str) -> pywbem.CIMInstance:
+        match self._given.get(name.lower()):
+            case pywbem.CIMInstance() as instance:
+                return instance
+            case None:
+                raise _wrong(f"{name} is missing")
+        raise _wrong(f"{name} is no instance")
 
     def object_name(self, name: str) -> pywbem.CIMInstanceName | pywbem.CIMClassName:
         match self._given.get(name.lower()):

@@ -4,32 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agent.cim.classes import AssociationClass, Link
-from agent.cim.instances import Form, Wanted
+from agent.cim.classes import AssociationClass, InstanceClass, Link
+from agent.cim.held import Bridge, name_xml
+from agent.cim.instances import Form, Wanted, reference
+from agent.cim.text import NAMESPACE
 
-__all__ = ["association_writer"]
+__all__ = ["association_writer", "bridge_writer"]
+
+#: An end of an association: its role, the class of what is there, and the VALUE.REFERENCE to it.
+_End = tuple[str, str, str]
 
 
 def association_writer(
     association: AssociationClass, link: Link, wanted: Wanted, form: Form, where: str
-) -> Callable[[str, str], str]:
-    """A function from the VALUE.REFERENCE to the far end and that to the near end to the text of an instance.
+) -> Callable[[bytes, bytes], bytes]:
+    """A function from the INSTANCENAME of the far end and that of the near end to an instance, as bytes.
 
     ``where`` is the NAMESPACEPATH of the association's own path.
     """
-    far, near = association.far_role, association.near_role
-    properties = "".join(
-        f'<PROPERTY.REFERENCE NAME="{role}" REFERENCECLASS="{cls}">\0{end}\0</PROPERTY.REFERENCE>'
-        for role, cls, end in ((far, link.far.name, "far"), (near, link.near.name, "near"))
-        if wanted.properties is None or role.lower() in wanted.properties
-    )
+    far = (association.far_role, link.far.name, reference(NAMESPACE, "\0far\0"))
+    near = (association.near_role, link.near.name, reference(NAMESPACE, "\0near\0"))
     constants = "".join(
         f'<PROPERTY NAME="{name}" TYPE="{kind}">{"" if value is None else f"<VALUE>{value}</VALUE>"}</PROPERTY>'
         for name, kind, value in association.constants
         if wanted.properties is None or name.lower() in wanted.properties
     )
-    keys = "".join(f'<KEYBINDING NAME="{role}">\0{end}\0</KEYBINDING>' for role, end in ((far, "far"), (near, "near")))
-    name = f'<INSTANCENAME CLASSNAME="{association.name}">{keys}</INSTANCENAME>'
-    instance = f'<INSTANCE CLASSNAME="{association.name}">{properties}{constants}</INSTANCE>'
-    pattern = form.around(where, name, instance)
-    return lambda one, other: pattern.replace("\0far\0", one).replace("\0near\0", other)
+    pattern = _pattern(association.name, (far, near), constants, wanted, form, where)
+    return lambda one, other: pattern.replace(b"\0far\0", one).replace(b"\0near\0", other)
+
+
+def bridge_writer(
+    bridge: Bridge, cls: InstanceClass, wanted: Wanted, form: Form, where: str
+) -> Callable[[bytes], bytes]:
+    """A function from the INSTANCENAME of a row to the instance of the association with what is held, as bytes."""
+    held = (bridge.held_role, bridge.path.classname, reference(bridge.path.namespace, name_xml(bridge.path)))
+    row = (bridge.row_role, cls.name, reference(NAMESPACE, "\0row\0"))
+    pattern = _pattern(bridge.association, (held, row), "", wanted, form, where)
+    return lambda name: pattern.replace(b"\0row\0", name)
+
+
+def _pattern(name: str, ends: tuple[_End, _End], others: str, wanted: Wanted, form: Form, where: str) -> bytes:
+    """The instance in its form of answer. Its keys are its ends."""
+    properties = "".join(
+        f'<PROPERTY.REFERENCE NAME="{role}" REFERENCECLASS="{cls}">{end}</PROPERTY.REFERENCE>'
+        for role, cls, end in ends
+        if wanted.properties is None or role.lower() in wanted.properties
+    )
+    keys = "".join(f'<KEYBINDING NAME="{role}">{end}</KEYBINDING>' for role, _, end in ends)
+    instance_name = f'<INSTANCENAME CLASSNAME="{name}">{keys}</INSTANCENAME>'
+    return form.around(where, instance_name, f'<INSTANCE CLASSNAME="{name}">{properties}{others}</INSTANCE>').encode()

@@ -3,7 +3,8 @@
 A row `Domain` is the class `Virtmap_Domain` beneath the DMTF class that it names. Its columns are properties in
 CamelCase, or override the DMTF property they are shown as; an operation is an extrinsic method, an event an indication
 class, a parent or a reference an association. Columns of the persistent definition (scope CONFIG) go to a class of
-settings of their own, `Virtmap_DomainSettingData`, because a domain and its definition are two truths.
+settings of their own, `Virtmap_DomainSettingData`, because a domain and its definition are two truths. An aspect of a
+row, such as the memory of a domain, is a class too, `Virtmap_DomainMemory`: a further instance for the same row.
 
 Beside the declaration of each property stands its source: where an instance's value comes from. The renderer reads
 sources, the MOF text and GetClass read declarations, and both come from the same list.
@@ -11,6 +12,7 @@ sources, the MOF text and GetClass read declarations, and both come from the sam
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,10 +21,11 @@ from typing import Any
 import pywbem
 
 from agent.schema import dmtf
-from agent.schema.declare import Association, Event, Field, Fill, Model, Operation, Role, Row, Scope, Settings
-from agent.schema.types import Enumeration, Kind
+from agent.schema.declare import Aspect, Association, Event, Field, Fill, Model, Operation, Role, Row, Scope, Settings
+from agent.schema.types import Enumeration, Flags, Kind
 
 __all__ = [
+    "CHILD_NAMESPACE",
     "AssociationClass",
     "ClassDefinition",
     "Column",
@@ -34,6 +37,7 @@ __all__ = [
     "Link",
     "MethodPlan",
     "Schema",
+    "Setter",
     "Source",
     "build",
     "camel",
@@ -48,6 +52,9 @@ VERSION = "1.0.0"
 RETURN_VALUES = (("0", "Completed with No Error"), ("4096", "Method Parameters Checked - Job Started"))
 COMPLETED = 0
 JOB_STARTED = 4096
+
+#: The argument by which an operation is told whether to change what runs or its definition.
+IMPACT = "impact"
 
 
 # --- where values come from -------------------------------------------------------------------------------------------
@@ -116,8 +123,26 @@ class InstanceClass:
     present_if: tuple[str, ...] = ()
 
     @property
+    def is_row(self) -> bool:
+        """Whether it is the row's own class. Settings and aspects of a row are not, and have no operations."""
+        return self.name == class_name(self.row)
+
+    @functools.cached_property
     def keys(self) -> tuple[InstanceProperty, ...]:
         return tuple(p for p in self.properties if p.key)
+
+    @functools.cached_property
+    def key_kinds(self) -> Mapping[str, bool]:
+        """The names of the keys in lower case, and whether each is a number."""
+        return {p.name.lower(): p.type.startswith(("uint", "sint")) for p in self.keys}
+
+    @functools.cached_property
+    def _decisive(self) -> tuple[int, ...]:
+        return tuple(self.row.positions[name] for name in self.present_if)
+
+    def shows(self, record: tuple[Any, ...]) -> bool:
+        """Whether the row with these values is an instance of the class."""
+        return not self.present_if or any(record[p] is not None for p in self._decisive)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +155,11 @@ class Link:
     near: InstanceClass
     far: InstanceClass
     via: Field | None = None
+
+    @property
+    def same_row(self) -> bool:
+        """Whether both ends show the same row."""
+        return self.via is None and self.near.row is self.far.row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +175,15 @@ class AssociationClass:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Setter:
+    """The operation that sets a property: the argument that takes the value, and the values of others."""
+
+    operation: type[Operation]
+    argument: Field
+    more: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodPlan:
     """A method of a class and the operation behind it. ``inputs`` and ``outputs`` are (parameter, field) pairs."""
 
@@ -156,7 +195,7 @@ class MethodPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassDefinition:
-    """A class with what it declares itself; what it inherits is found through ``superclass``."""
+    """A class with what it declares itself; what it inherits is found through ``superclass``. ``ours`` begin with Virtmap."""
 
     name: str
     superclass: str | None
@@ -172,6 +211,8 @@ class Schema:
     instances: Mapping[str, InstanceClass]
     associations: Mapping[str, AssociationClass]
     methods: Mapping[str, Mapping[str, MethodPlan]]
+    #: By class and property.
+    setters: Mapping[tuple[str, str], Setter]
     subclasses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def ancestors(self, name: str) -> tuple[str, ...]:
@@ -189,6 +230,19 @@ class Schema:
         for each in found:
             found.extend(self.subclasses.get(each, ()))
         return tuple(found)
+
+    def links_of(self, cls: InstanceClass) -> tuple[tuple[AssociationClass, Link, bool], ...]:
+        """Every link that an instance of the class can be an end of, and whether it is the near one."""
+        return self._links.get(cls.name, ())
+
+    @functools.cached_property
+    def _links(self) -> Mapping[str, tuple[tuple[AssociationClass, Link, bool], ...]]:
+        found: dict[str, list[tuple[AssociationClass, Link, bool]]] = {}
+        for association in self.associations.values():
+            for link in association.links:
+                found.setdefault(link.near.name, []).append((association, link, True))
+                found.setdefault(link.far.name, []).append((association, link, False))
+        return {name: tuple(links) for name, links in found.items()}
 
     def is_a(self, name: str, wanted: str) -> bool:
         return name.lower() == wanted.lower() or wanted.lower() in self.ancestors(name)
@@ -474,6 +528,49 @@ def _settings_class(row: type[Row], settings: Settings) -> tuple[ClassDefinition
     return definition, InstanceClass(name=name, row=row, properties=(*inherited, *own), present_if=present_if)
 
 
+def _aspect_class(row: type[Row], aspect: Aspect) -> tuple[ClassDefinition, InstanceClass]:
+    """The class of a thing that the row tells of: the DMTF's properties, on the system that the row is."""
+    name = f"{class_name(row)}{aspect.name}"
+    automatic: dict[str, Source] = {
+        "CreationClassName": Fixed(value=name),
+        "SystemCreationClassName": Fixed(value=class_name(row)),
+        "SystemName": Column(spec=row.key_fields()[-1]),
+    }
+    properties = tuple(
+        InstanceProperty(
+            name=p.name,
+            type=p.type,
+            array=p.array,
+            key=p.key,
+            source=automatic.get(p.name) or _filled(row, aspect.fills, p.name),
+        )
+        for p in dmtf.inherited_properties(aspect.cim).values()
+    )
+    local = pywbem.CIMClass(name, superclass=aspect.cim, qualifiers=_class_qualifiers(aspect.description))
+    definition = ClassDefinition(name=name, superclass=aspect.cim, local=local, ours=True)
+    return definition, InstanceClass(name=name, row=row, properties=properties)
+
+
+def _setters(model: Model, cls: InstanceClass) -> Iterable[tuple[str, Setter]]:
+    """The properties of a class that an operation sets. A column of the definition is set by that of the running domain, told
+    to change the definition."""
+    for prop in cls.properties:
+        if not isinstance(prop.source, Column):
+            continue
+        spec = prop.source.spec
+        in_definition = spec.scope is Scope.CONFIG
+        operation = model.setter(cls.row, spec.name.removeprefix("config_") if in_definition else spec.name)
+        if operation is None or (in_definition and IMPACT not in operation.positions):
+            continue
+        argument = next(f for f in operation.arguments() if f.name == operation.sets)
+        impact = operation.fields[operation.positions[IMPACT]].flags if in_definition else None
+        yield prop.name, Setter(operation=operation, argument=argument, more={} if impact is None else _config(impact))
+
+
+def _config(impact: type[Flags]) -> dict[str, Any]:
+    return {IMPACT: next(flag for flag in impact if flag.label == "config")}
+
+
 # --- associations -----------------------------------------------------------------------------------------------------
 
 
@@ -536,7 +633,7 @@ def _association_class(
 
 
 def _links(model: Model, instances: Mapping[str, InstanceClass]) -> dict[Association, list[Link]]:
-    """Every parent and every reference, by its association."""
+    """Every parent, every reference, and what else a row shows, by its association."""
     found: dict[Association, list[Link]] = {}
     for row in model.rows:
         near = instances[class_name(row).lower()]
@@ -550,6 +647,9 @@ def _links(model: Model, instances: Mapping[str, InstanceClass]) -> dict[Associa
         if row.settings is not None:
             settings = instances[f"{near.name}SettingData".lower()]
             found.setdefault(row.settings.association, []).append(Link(near=settings, far=near))
+        for aspect in row.aspects:
+            part = instances[f"{near.name}{aspect.name}".lower()]
+            found.setdefault(aspect.association, []).append(Link(near=part, far=near))
     return found
 
 
@@ -649,20 +749,49 @@ def _events(model: Model) -> list[type[Event]]:
     return list(found)
 
 
+# --- namespaces -------------------------------------------------------------------------------------------------------
+
+#: A namespace below another, as clients looked for it before there was CIM_Namespace. No schema declares this class.
+CHILD_NAMESPACE = "__Namespace"
+
+
+def _child_namespace() -> ClassDefinition:
+    local = pywbem.CIMClass(
+        CHILD_NAMESPACE,
+        qualifiers=_qualifiers(Description="A namespace below this one."),
+        properties=[
+            pywbem.CIMProperty(
+                "Name",
+                None,
+                type="string",
+                qualifiers=_qualifiers(Key=True, Description="Its name, without the names of those above it."),
+            )
+        ],
+    )
+    return ClassDefinition(name=CHILD_NAMESPACE, superclass=None, local=local, ours=False)
+
+
 # --- all of it --------------------------------------------------------------------------------------------------------
 
 
 def build(model: Model) -> Schema:
     """Every class that the model gives rise to, on the DMTF's classes beneath them."""
     classes: dict[str, ClassDefinition] = {name.lower(): _from_dmtf(cls) for name, cls in dmtf.classes.items()}
+    classes[CHILD_NAMESPACE.lower()] = _child_namespace()
     instances: dict[str, InstanceClass] = {}
     associations: dict[str, AssociationClass] = {}
     methods: dict[str, Mapping[str, MethodPlan]] = {}
 
-    def add(definition: ClassDefinition, made: InstanceClass | None = None) -> None:
+    setters: dict[tuple[str, str], Setter] = {}
+
+    def add(definition: ClassDefinition, made: InstanceClass) -> None:
         classes[definition.name.lower()] = definition
-        if made is not None:
-            instances[definition.name.lower()] = made
+        instances[definition.name.lower()] = made
+        for name, setter in _setters(model, made):
+            setters[definition.name.lower(), name.lower()] = setter
+            if name in definition.local.properties:
+                (write,) = _qualifiers(Write=True)
+                definition.local.properties[name].qualifiers["Write"] = write
 
     for row in model.rows:
         definition, made = _row_class(row)
@@ -675,6 +804,8 @@ def build(model: Model) -> Schema:
         add(definition, made)
         if row.settings is not None:
             add(*_settings_class(row, row.settings))
+        for aspect in row.aspects:
+            add(*_aspect_class(row, aspect))
     for declared_association, links in _links(model, instances).items():
         definition, association = _association_class(classes, declared_association, tuple(links))
         classes[definition.name.lower()] = definition
@@ -687,6 +818,7 @@ def build(model: Model) -> Schema:
         instances=MappingProxyType(instances),
         associations=MappingProxyType(associations),
         methods=MappingProxyType(methods),
+        setters=MappingProxyType(setters),
         subclasses=MappingProxyType(_subclasses(classes)),
     )
 

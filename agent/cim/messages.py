@@ -10,6 +10,7 @@ An answer is framed here and filled by fragments, so that a long one can be sent
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -24,11 +25,16 @@ __all__ = [
     "MessageError",
     "Request",
     "Value",
+    "atom",
+    "done",
     "error",
     "escape",
     "frame",
     "method_answer",
+    "pull_frame",
+    "pulled",
     "read",
+    "typed_value",
     "value_parameter",
 ]
 
@@ -300,7 +306,7 @@ class _Reader:
         raw = self.value(values[0]) if values else None
         kind = next((v for k, v in element.attributes.items() if k.lower() == "embeddedobject"), None)
         if kind is None:
-            typed = _typed(raw, cim_type)
+            typed = typed_value(raw, cim_type)
             return _made(pywbem.CIMProperty, name, typed, type=cim_type, is_array=is_array)
         objects = [self.embedded(v) if isinstance(v, str) else None for v in (raw if isinstance(raw, list) else [raw])]
         inside: object = objects if isinstance(raw, list) else objects[0]
@@ -309,10 +315,10 @@ class _Reader:
         return _made(pywbem.CIMProperty, name, inside, type="string", is_array=is_array, embedded_object=kind)
 
 
-def _typed(raw: Value, cim_type: str) -> object:
+def typed_value(raw: Value, cim_type: str) -> object:
     """The text of a VALUE, or of each of an array, as pywbem's object of the type."""
     if isinstance(raw, list):
-        return [_typed(each, cim_type) for each in raw]
+        return [typed_value(each, cim_type) for each in raw]
     if not isinstance(raw, str):
         return raw
     if cim_type == "boolean":
@@ -429,6 +435,28 @@ def frame(request: Request) -> Frame:
     )
 
 
+def pulled(name: str, end: bool) -> bytes:
+    """What follows the objects of an answer that opens or pulls an enumeration: whether it is at its end, and its name, which is
+    empty then (DSP0200 5.4.2.24.2)."""
+    return (
+        f'</IRETURNVALUE><PARAMVALUE NAME="EndOfSequence" PARAMTYPE="boolean"><VALUE>{atom(end)}</VALUE></PARAMVALUE>'
+        f'<PARAMVALUE NAME="EnumerationContext" PARAMTYPE="string"><VALUE>{"" if end else escape(name)}</VALUE>'
+        "</PARAMVALUE>"
+    ).encode()
+
+
+def pull_frame(request: Request) -> Frame:
+    """The frame of such an answer, whose objects end with `pulled`."""
+    whole = frame(request)
+    return Frame(head=whole.head, tail=whole.tail.removeprefix(b"</IRETURNVALUE>"))
+
+
+def done(request: Request) -> bytes:
+    """The answer to an intrinsic operation that gives nothing back."""
+    before, after = _envelope(request.message_id)
+    return f'{before}<IMETHODRESPONSE NAME="{escape(request.name)}"></IMETHODRESPONSE>{after}'.encode()
+
+
 def error(request: Request, code: int, description: str) -> bytes:
     """The answer that says by a CIM status code (DSP0200 5.2.5) why there is no other."""
     before, after = _envelope(request.message_id)
@@ -470,7 +498,19 @@ def atom(value: object) -> str:
             return "TRUE" if value else "FALSE"
         case int():
             return str(int(value))
+        case float():
+            return _real(value)
     return escape(str(value))
+
+
+def _real(value: float) -> str:
+    """A real in the notation of DSP0201, 5.3: as many digits as tell it from its neighbours, an exponent where Python has
+    one, and names for what is no number."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "INF" if value > 0 else "-INF"
+    return repr(float(value)).upper()
 
 
 def _envelope(message_id: str) -> tuple[str, str]:

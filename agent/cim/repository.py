@@ -52,10 +52,11 @@ class Repository:
         wanted = list(schema.classes) if names is None else [n.lower() for n in names]
         closed = {each for name in wanted for each in (name, *schema.ancestors(name))}
         self._names = tuple(name for name in schema.classes if name in closed)
+        self._known = frozenset(self._names)
         self._cached = lru_cache(maxsize=1024)(self._class_xml)
 
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self._names
+        return name.lower() in self._known
 
     def name(self, name: str) -> str:
         """The class's name as it is declared; KeyError if the namespace has no such class."""
@@ -83,6 +84,13 @@ class Repository:
     def property_names(self, name: str) -> frozenset[str]:
         """Lower-case names of everything the class declares or inherits."""
         return frozenset(self.origins(name))
+
+    def property_of(self, name: str, prop: str) -> Any:
+        """The declaration, a pywbem.CIMProperty, of a property that the class has or inherits; None if it has none."""
+        for definition in reversed(self._lineage(name)):
+            if prop in definition.local.properties:
+                return definition.local.properties[prop]
+        return None
 
     def class_xml(self, name: str, detail: Detail) -> str:
         """CLASS, as GetClass answers it; KeyError if the namespace has no such class."""

@@ -10,7 +10,7 @@ __all__ = ["CimError", "Status", "from_core"]
 
 
 class Status(enum.IntEnum):
-    """The codes that this server answers with."""
+    """All codes of DSP0200 1.4, named without their CIM_ERR_."""
 
     FAILED = 1
     ACCESS_DENIED = 2
@@ -19,8 +19,26 @@ class Status(enum.IntEnum):
     INVALID_CLASS = 5
     NOT_FOUND = 6
     NOT_SUPPORTED = 7
+    CLASS_HAS_CHILDREN = 8
+    CLASS_HAS_INSTANCES = 9
+    INVALID_SUPERCLASS = 10
+    ALREADY_EXISTS = 11
+    NO_SUCH_PROPERTY = 12
+    TYPE_MISMATCH = 13
+    QUERY_LANGUAGE_NOT_SUPPORTED = 14
+    INVALID_QUERY = 15
     METHOD_NOT_AVAILABLE = 16
     METHOD_NOT_FOUND = 17
+    NAMESPACE_NOT_EMPTY = 20
+    INVALID_ENUMERATION_CONTEXT = 21
+    INVALID_OPERATION_TIMEOUT = 22
+    PULL_HAS_BEEN_ABANDONED = 23
+    PULL_CANNOT_BE_ABANDONED = 24
+    FILTERED_ENUMERATION_NOT_SUPPORTED = 25
+    CONTINUATION_ON_ERROR_NOT_SUPPORTED = 26
+    SERVER_LIMITS_EXCEEDED = 27
+    SERVER_IS_SHUTTING_DOWN = 28
+    QUERY_FEATURE_NOT_SUPPORTED = 29
 
 
 class CimError(Exception):
@@ -30,6 +48,8 @@ class CimError(Exception):
         super().__init__(description)
         self.status = status
         self.description = description
+        self.recorded = False
+        """Whether the audit trail has heard of it already."""
 
 
 _TABLE: dict[type[errors.VirtmapError], Status] = {
@@ -43,4 +63,6 @@ _TABLE: dict[type[errors.VirtmapError], Status] = {
 def from_core(error: errors.VirtmapError) -> CimError:
     """The CIM error for one of the core's; what CIM has no code of its own for is FAILED."""
     status = next((s for kind, s in _TABLE.items() if isinstance(error, kind)), Status.FAILED)
-    return CimError(status, str(error))
+    made = CimError(status, str(error))
+    made.recorded = True  # it comes from agent.operations, where everything is recorded
+    return made

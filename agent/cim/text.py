@@ -11,6 +11,7 @@ import jinja2
 import pywbem
 
 from agent.cim.classes import Schema, build
+from agent.cim.namespaces import INTEROP_ONLY, VIRTMAP
 from agent.model import MODEL
 from agent.schema import dmtf
 from agent.schema.declare import Model
@@ -18,12 +19,12 @@ from agent.schema.declare import Model
 __all__ = ["NAMESPACE", "generate", "qualifier_declaration"]
 
 #: Where our classes live.
-NAMESPACE = "root/virtmap"
+NAMESPACE = VIRTMAP
 
 _GENERATED = "// Generated from the mapping by `virtmap generate`. Changes made here will be lost."
 
 #: The files that virtmap.mof includes, in the order in which they compile.
-_PARTS = ("qualifiers.mof", "cim.mof", "classes.mof", "indications.mof")
+_PARTS = ("qualifiers.mof", "cim.mof", "interop.mof", "classes.mof", "indications.mof")
 
 
 def qualifier_declaration(declared: dmtf.CimQualifier) -> Any:
@@ -44,7 +45,8 @@ def generate(model: Model = MODEL) -> dict[str, str]:
     """Every MOF file, by its path under `mof/`."""
     schema = build(model)
     definitions = schema.classes.values()
-    theirs = [d.local for d in definitions if not d.ours]
+    theirs = [d.local for d in definitions if not d.ours and d.name not in INTEROP_ONLY]
+    of_interop = [d.local for d in definitions if d.name in INTEROP_ONLY]
     ours = [d.local for d in definitions if d.ours]
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
@@ -52,6 +54,7 @@ def generate(model: Model = MODEL) -> dict[str, str]:
     inputs: dict[str, dict[str, object]] = {
         "qualifiers.mof": {"qualifiers": [_tidy(qualifier_declaration(q)) for q in dmtf.qualifiers.values()]},
         "cim.mof": {"classes": _written(theirs)},
+        "interop.mof": {"classes": _written(of_interop)},
         "classes.mof": {"classes": _written(c for c in ours if not _is_indication(schema, c))},
         "indications.mof": {"classes": _written(c for c in ours if _is_indication(schema, c))},
         "virtmap.mof": {"namespace": NAMESPACE, "files": _PARTS},

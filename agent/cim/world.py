@@ -1,9 +1,14 @@
-"""The instances there are now: rows of the newest snapshots by their paths, and what they are associated with."""
+"""The instances there are now: places in the tables of the newest snapshots, by paths, and what they are associated with.
+
+Finding costs what is found, not what there is: an instance by the index of its table, the children of a row as the stretch
+that they are, and what refers to a row by an index that is made together with the snapshot, in the thread that builds it.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,9 +20,12 @@ from agent.cim.status import CimError, Status
 from agent.schema.declare import Role, Row
 from agent.snapshot import Snapshot, Table
 
-__all__ = ["Found", "Neighbours", "Readable", "World"]
+__all__ = ["Found", "Indexes", "Neighbours", "Readable", "World"]
 
 Record = tuple[Any, ...]
+
+#: From a near row and its place to the place of the far row of a link; None where there is none.
+Finder = Callable[[Record, int], "int | None"]
 
 
 class Readable(Protocol):
@@ -31,27 +39,32 @@ class Readable(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One instance: the row behind it, and the hypervisor and snapshot that the row is from."""
+    """One instance: the place of the row behind it, in a table of a hypervisor."""
 
     cls: InstanceClass
     hypervisor: str
-    snapshot: Snapshot
-    record: Record
+    table: Table
+    place: int
+
+    @property
+    def record(self) -> Record:
+        return self.table.records[self.place]
 
     @property
     def key(self) -> tuple[Any, ...]:
-        return row_key(self.cls.row, self.record)
+        return tuple(self.record[f.position] for f in self.cls.row.key_fields())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """Rows at the other end of one link of one association, seen from an instance."""
+    """Rows at the other end of one link of one association, seen from an instance: places in a table, in its order."""
 
     association: AssociationClass
     link: Link
     #: Whether the instance that was asked about is the near end of the link.
     from_near: bool
-    records: Sequence[Record]
+    table: Table
+    places: Sequence[int]
 
     @property
     def cls(self) -> InstanceClass:
@@ -69,10 +82,6 @@ class Neighbours:
         return self.association.far_role if self.from_near else self.association.near_role
 
 
-def row_key(row: type[Row], record: Record) -> tuple[Any, ...]:
-    return tuple(record[f.position] for f in row.key_fields())
-
-
 class World:
     """The newest snapshot of every hypervisor, taken once for one request, so that its answer agrees with itself."""
 
@@ -83,12 +92,13 @@ class World:
         for inventory in inventories.values():
             inventory.touch()
 
-    def hypervisors(self) -> Iterator[tuple[str, Snapshot]]:
-        yield from self._snapshots.items()
+    @property
+    def hypervisors(self) -> tuple[str, ...]:
+        """Their names, the default one first."""
+        return tuple(self._snapshots)
 
-    def records(self, cls: InstanceClass, snapshot: Snapshot) -> Sequence[Record]:
-        """The rows that are instances of the class, in order."""
-        return present(cls, snapshot.table(cls.row).records)
+    def table(self, hypervisor: str, row: type[Row]) -> Table:
+        return self._snapshots[hypervisor].table(row)
 
     def locate(self, path: pywbem.CIMInstanceName) -> Found:
         """The instance with this path. CimError: NOT_FOUND, INVALID_CLASS, or INVALID_PARAMETER for wrong keys."""
@@ -99,123 +109,169 @@ class World:
                 raise CimError(Status.INVALID_CLASS, f"there is no class {path.classname}")
             raise CimError(Status.NOT_FOUND, f"{path.classname} has no instances of its own")
         wanted = _wanted_keys(cls, path)
-        for hypervisor, snapshot in self._snapshots.items():
-            for record in self._candidates(cls, hypervisor, snapshot, wanted):
-                if _matches(cls, record, hypervisor, wanted) and present(cls, [record]):
-                    return Found(cls=cls, hypervisor=hypervisor, snapshot=snapshot, record=record)
+        for hypervisor in self._snapshots:
+            table = self.table(hypervisor, cls.row)
+            for place in self._candidates(cls, hypervisor, table, wanted):
+                record = table.records[place]
+                if _matches(cls, record, hypervisor, wanted) and cls.shows(record):
+                    return Found(cls=cls, hypervisor=hypervisor, table=table, place=place)
         keys = ", ".join(f"{k}={v!r}" for k, v in path.keybindings.items())
         raise CimError(Status.NOT_FOUND, f"there is no {cls.name} with {keys}")
 
+    def again(self, found: Found) -> Found | None:
+        """The same instance as it is now; None if it is there no more."""
+        table = self.table(found.hypervisor, found.cls.row)
+        if table is found.table:
+            return found
+        place = table.find(found.key)
+        if place is None or not found.cls.shows(table.records[place]):
+            return None
+        return Found(cls=found.cls, hypervisor=found.hypervisor, table=table, place=place)
+
     def _candidates(
-        self, cls: InstanceClass, hypervisor: str, snapshot: Snapshot, wanted: Mapping[str, Any]
-    ) -> Sequence[Record]:
-        """Few rows among which the wanted one must be, found by index."""
-        table = snapshot.table(cls.row)
+        self, cls: InstanceClass, hypervisor: str, table: Table, wanted: Mapping[str, Any]
+    ) -> Iterable[int]:
+        """Few places among which the wanted one must be, found by index."""
         known = {p.source.spec.name: wanted[p.name.lower()] for p in cls.keys if isinstance(p.source, Column)}
         fields = cls.row.key_fields()
         if all(f.name in known for f in fields):
-            at = table.find(tuple(known[f.name] for f in fields))
-            return [] if at is None else [table.records[at]]
+            return _one(table.find(tuple(known[f.name] for f in fields)))
         parents = [f for f in fields if f.role is Role.PARENT]
         if parents and all(f.name in known for f in parents) and cls.row.parent_row is not None:
             key = tuple(known[f.name] for f in parents)
-            return children(table, snapshot.table(cls.row.parent_row), key)
-        at = self._indexes.position(cls, hypervisor, table, wanted)
-        return [] if at is None else [table.records[at]]
+            return children(table, self.table(hypervisor, cls.row.parent_row), key)
+        by_keys = self._indexes.by_keys(cls, hypervisor, table)
+        return _one(by_keys.get(tuple(wanted[p.name.lower()] for p in cls.keys)))
 
-    def neighbours(self, found: Found) -> Iterator[Neighbours]:
+    def neighbours(self, found: Found) -> Iterable[Neighbours]:
         """Everything associated with an instance, by association and link."""
-        for association in self.schema.associations.values():
-            for link in association.links:
-                if link.near is found.cls:
-                    records = self._far(link, found.snapshot, found.record)
-                    yield Neighbours(association=association, link=link, from_near=True, records=records)
-                if link.far is found.cls:
-                    records = self._near(link, found)
-                    yield Neighbours(association=association, link=link, from_near=False, records=records)
+        for association, link, from_near in self.schema.links_of(found.cls):
+            table, places = self._far(link, found) if from_near else self._near(link, found)
+            if places:
+                yield Neighbours(association=association, link=link, from_near=from_near, table=table, places=places)
 
-    def _far(self, link: Link, snapshot: Snapshot, record: Record) -> Sequence[Record]:
-        far = self.far_finder(link, snapshot)(record)
-        return [] if far is None else [far]
+    def _far(self, link: Link, found: Found) -> tuple[Table, Sequence[int]]:
+        table = self.table(found.hypervisor, link.far.row)
+        place = self.finder(link, found.hypervisor)(found.record, found.place)
+        return table, [] if place is None or not link.far.shows(table.records[place]) else [place]
 
-    def _near(self, link: Link, found: Found) -> Sequence[Record]:
-        table = found.snapshot.table(link.near.row)
-        if link.near.row is link.far.row and link.via is None:
-            return present(link.near, [found.record])
-        if link.via is not None:
-            key, at = found.key, link.via.position
-            return [r for r in table.records if (r[at],) == key]
-        return children(table, found.snapshot.table(link.far.row), found.key)
-
-    def far_finder(self, link: Link, snapshot: Snapshot) -> Callable[[Record], Record | None]:
-        """A function from a near row to the far row of a link, None where there is none."""
-        if link.via is None and link.near.row is link.far.row:
-            return lambda record: record
-        table = snapshot.table(link.far.row)
-        if link.via is not None:
-            positions = [link.via.position]
+    def _near(self, link: Link, found: Found) -> tuple[Table, Sequence[int]]:
+        table = self.table(found.hypervisor, link.near.row)
+        places: Sequence[int]
+        if link.same_row:
+            places = [found.place]
+        elif link.via is not None:
+            (key,) = found.key
+            places = self._indexes.by_reference(link, found.hypervisor, table).get(key, ())
         else:
-            positions = [f.position for f in link.near.row.fields if f.role is Role.PARENT]
+            places = children(table, self.table(found.hypervisor, link.far.row), found.key)
+        if link.near.present_if:
+            places = [place for place in places if link.near.shows(table.records[place])]
+        return table, places
 
-        def far(record: Record) -> Record | None:
-            at = table.find(tuple(record[p] for p in positions))
-            return None if at is None else table.records[at]
+    def finder(self, link: Link, hypervisor: str) -> Finder:
+        """What finds the far rows of a link."""
+        if link.same_row:
+            return lambda _, place: place
+        table = self.table(hypervisor, link.far.row)
+        if link.via is not None:
+            at = link.via.position
+            return lambda record, _: table.find((record[at],))
+        positions = [f.position for f in link.near.row.fields if f.role is Role.PARENT]
+        return lambda record, _: table.find(tuple([record[p] for p in positions]))
 
-        return far
+
+def _one(place: int | None) -> Sequence[int]:
+    return () if place is None else (place,)
 
 
 class Indexes:
-    """Positions of rows by keys that are computed, such as an InstanceID: one table of each class is remembered."""
+    """Places of rows by what their tables are not ordered by. Made of each table once: in the thread that builds snapshots,
+    or when they are first asked for. Those of the two newest tables are remembered, since the one is read while the other
+    is being made.
+    """
 
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, str], tuple[Table, dict[tuple[Any, ...], int]]] = {}
+    def __init__(self, schema: Schema) -> None:
+        self._computed = [c for c in schema.instances.values() if not _is_found_by_columns(c)]
+        self._referring = [link for a in schema.associations.values() for link in a.links if link.via is not None]
+        self._made: defaultdict[tuple[str, ...], deque[tuple[Table, Any]]] = defaultdict(lambda: deque(maxlen=2))
 
-    def position(self, cls: InstanceClass, hypervisor: str, table: Table, wanted: Mapping[str, Any]) -> int | None:
-        """The place in the table of the row with these keys, or None."""
-        made = self._made.get((cls.name, hypervisor))
-        if made is None or made[0] is not table:
-            keys = cls.keys
-            index = {
-                tuple(value(p.source, record, hypervisor) for p in keys): i for i, record in enumerate(table.records)
-            }
-            made = self._made[cls.name, hypervisor] = (table, index)
-        return made[1].get(tuple(wanted[p.name.lower()] for p in cls.keys))
+    def prepare(self, hypervisor: str, table: Table) -> None:
+        """Make the indexes of a new table."""
+        for cls in self._computed:
+            if cls.row is table.row:
+                self.by_keys(cls, hypervisor, table)
+        for link in self._referring:
+            if link.near.row is table.row:
+                self.by_reference(link, hypervisor, table)
+
+    def by_keys(self, cls: InstanceClass, hypervisor: str, table: Table) -> Mapping[tuple[Any, ...], int]:
+        """The place of each row by all keys of the class, which are computed, such as an InstanceID."""
+        known = self._made[cls.name, hypervisor]
+        for made_of, index in list(known):
+            # Keys are made of what identifies a row, so that they are the same as long as the rows are.
+            if made_of is table or made_of.indexes is table.indexes:
+                return index  # type: ignore[no-any-return]
+        keys = cls.keys
+        index = {tuple(value(p.source, record, hypervisor) for p in keys): i for i, record in enumerate(table.records)}
+        known.append((table, index))
+        return index
+
+    def by_reference(self, link: Link, hypervisor: str, table: Table) -> Mapping[Any, Sequence[int]]:
+        """The places of the rows whose column, that of a link, has a value."""
+        assert link.via is not None
+        known = self._made[link.near.name, link.via.name, hypervisor]
+        for made_of, index in list(known):
+            if made_of is table:
+                return index  # type: ignore[no-any-return]
+        at = link.via.position
+        index = defaultdict(list)
+        for i, record in enumerate(table.records):
+            index[record[at]].append(i)
+        known.append((table, index))
+        return index
 
 
-def present(cls: InstanceClass, records: Sequence[Record]) -> Sequence[Record]:
-    """The records that have an instance of the class."""
-    if not cls.present_if:
-        return records
-    positions = [cls.row.positions[name] for name in cls.present_if]
-    return [r for r in records if any(r[p] is not None for p in positions)]
+def _is_found_by_columns(cls: InstanceClass) -> bool:
+    """Whether the keys of a class hold, as they are, the keys of its row or at least of the row above."""
+    known = {p.source.spec.name for p in cls.keys if isinstance(p.source, Column)}
+    fields = cls.row.key_fields()
+    parents = [f for f in fields if f.role is Role.PARENT]
+    return all(f.name in known for f in fields) or bool(parents and all(f.name in known for f in parents))
 
 
-def children(table: Table, parents: Table, key: tuple[Any, ...]) -> Sequence[Record]:
-    """The rows of a sub-table that belong to the parent row with this key: one stretch, as both are in index order."""
+def children(table: Table, parents: Table, key: tuple[Any, ...]) -> range:
+    """The places of the rows of a sub-table that belong to the parent row with this key: one stretch, as both are in index
+    order."""
     at = parents.find(key)
     if at is None:
-        return []
+        return range(0)
     arc = parents.indexes[at]
     after = (*arc[:-1], arc[-1] + 1)
-    return table.records[bisect_left(table.indexes, arc) : bisect_left(table.indexes, after)]
+    return range(bisect_left(table.indexes, arc), bisect_left(table.indexes, after))
 
 
 def _wanted_keys(cls: InstanceClass, path: pywbem.CIMInstanceName) -> dict[str, Any]:
     """The key values by name in lower case, numbers as int; INVALID_PARAMETER unless they are the keys of the class."""
-    given = {name.lower(): each for name, each in path.keybindings.items()}
-    keys = {p.name.lower(): p for p in cls.keys}
-    if set(given) != set(keys):
+    wanted = {name.lower(): each for name, each in path.keybindings.items()}
+    kinds = cls.key_kinds
+    if wanted.keys() != kinds.keys():
         names = ", ".join(p.name for p in cls.keys)
         raise CimError(Status.INVALID_PARAMETER, f"the keys of {cls.name} are {names}")
-    wanted: dict[str, Any] = {}
-    for name, each in given.items():
-        is_number = isinstance(each, int) and not isinstance(each, bool)
-        if is_number is not keys[name].type.startswith(("uint", "sint")):
-            if not (isinstance(each, str) and each.isascii() and each.isdecimal() and len(each) < 20):
-                raise CimError(Status.INVALID_PARAMETER, f"the key {keys[name].name} is no {keys[name].type}")
-            each = int(each)
-        wanted[name] = int(each) if is_number else each
+    for name, each in wanted.items():
+        if isinstance(each, str) and not kinds[name]:
+            continue
+        if not _is_number(each) or not kinds[name]:
+            raise CimError(Status.INVALID_PARAMETER, f"the key {name} of {cls.name} is of another type")
+        wanted[name] = int(each)
     return wanted
+
+
+def _is_number(key: object) -> bool:
+    """Whether a key is a whole number, or the digits of one: some clients send all keys as strings."""
+    if isinstance(key, str):
+        return key.isascii() and key.isdecimal() and len(key) < 20
+    return isinstance(key, int) and not isinstance(key, bool)
 
 
 def _matches(cls: InstanceClass, record: Record, hypervisor: str, wanted: Mapping[str, Any]) -> bool:

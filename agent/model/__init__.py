@@ -35,6 +35,7 @@ MODEL = Model(
         domain.SetAutostart,
         domain.ReadXml,
         domain.SetUserPassword,
+        domain.Undefine,
     ),
     events=(
         domain_events.DomainDefined,

@@ -1,8 +1,7 @@
 """The disk: a block device of a domain, with the image behind it and what goes through it."""
 
-from agent.model.domain import Domain
+from agent.model.domain import DEVICES, Domain
 from agent.model.element import DEVICE
-from agent.model.vcpu import DEVICES
 from agent.schema.declare import Row, column, constant, key, parent, taken
 from agent.schema.types import Bytes, Count, CpuTime, Enumeration, Events, Flag, Name, Octets, Requests, Text, Uuid
 

@@ -1,9 +1,10 @@
 """The domain: a guest of a host, running or only defined, and what can be asked of it."""
 
-from agent.model.element import SYSTEM
+from agent.model.element import MEMORY, SYSTEM
 from agent.model.host import Host
 from agent.schema.declare import (
     Access,
+    Aspect,
     Association,
     Operation,
     Row,
@@ -135,8 +136,42 @@ DEFINITION = Settings(
 )  # fmt: skip
 
 
+DEVICES = Association(
+    name="Virtmap_DomainDevice", base="CIM_SystemDevice", far="GroupComponent", near="PartComponent",
+    description="A device that belongs to a domain.",
+)  # fmt: skip
+
+AT_REST = (DomainState.SHUT_OFF, DomainState.CRASHED)
+"""The states in which a domain holds no memory. Its memory is dormant then, and well, whatever became of the domain."""
+
+
+RAM = Aspect(
+    name="Memory", cim="CIM_Memory", association=DEVICES,
+    description="The memory of a domain: NumberOfBlocks is the most it can hold without a restart, ConsumableBlocks what it holds now.",
+    fills={
+        "DeviceID": taken("uuid", how="{0}/memory".format),
+        "ElementName": taken("name", how="Memory of {0}".format),
+        "Name": constant("memory"),
+        "OperationalStatus": taken("state", how=lambda state: (15,) if state in AT_REST else state.cim["OperationalStatus"]),
+        "HealthState": taken("state", how=lambda state: 5 if state in AT_REST else state.cim["HealthState"]),
+        "EnabledState": mapped("state"),
+        "RequestedState": constant(12),
+        "Access": constant(3),
+        "BlockSize": constant(1024),
+        "NumberOfBlocks": taken("max_memory"),
+        "ConsumableBlocks": taken("memory"),
+        "Primordial": constant(False),
+        "NameFormat": constant(1),
+        "NameNamespace": constant(1),
+        "Volatile": constant(True),
+    },
+    nulls=MEMORY,
+)  # fmt: skip
+
+
 class Domain(
-    Row, table=2, cim="CIM_ComputerSystem", discontinuity="counters_since", settings=DEFINITION, action=3,
+    Row, table=2, cim="CIM_ComputerSystem", discontinuity="counters_since", settings=DEFINITION, aspects=(RAM,),
+    action=3,
     fills={
         "NameFormat": constant("Other"),
         "OperationalStatus": mapped("state"),
@@ -226,8 +261,8 @@ class Domain(
 
 
 RUNS = when("state", DomainState.RUNNING, DomainState.BLOCKED, DomainState.NO_STATE)
-ACTIVE = when("state", *(s for s in DomainState if s not in (DomainState.SHUT_OFF, DomainState.CRASHED)))
-INACTIVE = when("state", DomainState.SHUT_OFF, DomainState.CRASHED)
+ACTIVE = when("state", *(s for s in DomainState if s not in AT_REST))
+INACTIVE = when("state", *AT_REST)
 
 
 class StartFlags(Flags):
@@ -294,6 +329,18 @@ class PasswordFlags(Flags):
     """How a password of a guest's user is given."""
 
     ENCRYPTED = 1, "encrypted", "It is a hash already.", "VIR_DOMAIN_PASSWORD_ENCRYPTED"
+
+
+class UndefineFlags(Flags):
+    """What else goes, or stays, when a definition is removed. libvirt refuses if something is there and nothing is said of it."""
+
+    MANAGED_SAVE = 1, "managedSave", "Remove its saved image too.", "VIR_DOMAIN_UNDEFINE_MANAGED_SAVE"
+    SNAPSHOTS_METADATA = 2, "snapshotsMetadata", "Forget its snapshots; their data stays in its disks.", "VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA"
+    NVRAM = 4, "nvram", "Remove its firmware variables too.", "VIR_DOMAIN_UNDEFINE_NVRAM"
+    KEEP_NVRAM = 8, "keepNvram", "Keep its firmware variables.", "VIR_DOMAIN_UNDEFINE_KEEP_NVRAM"
+    CHECKPOINTS_METADATA = 16, "checkpointsMetadata", "Forget its checkpoints; their data stays in its disks.", "VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA"
+    TPM = 32, "tpm", "Remove the state of its TPM too.", "VIR_DOMAIN_UNDEFINE_TPM"
+    KEEP_TPM = 64, "keepTpm", "Keep the state of its TPM.", "VIR_DOMAIN_UNDEFINE_KEEP_TPM"
 
 
 class Start(Operation, on=Domain, number=1, needs=Access.OPERATE, api=("virDomainCreateWithFlags", "virDomainCreate"), allowed=INACTIVE):
@@ -371,3 +418,9 @@ class SetUserPassword(Operation, on=Domain, number=13, needs=Access.ADMINISTER, 
     user: Name = argument(1, "The user inside the guest.")
     password: SecretText = argument(2, "The new password. No way to read it back exists.")
     flags: PasswordFlags = argument(3, "How the password is given.", default=PasswordFlags(0))
+
+
+class Undefine(Operation, on=Domain, number=14, needs=Access.DEFINE, api=("virDomainUndefineFlags", "virDomainUndefine"), destroys="The definition; with flags also what belongs to it. Disks stay."):
+    """Remove the definition. A domain that runs goes on until it stops; one that does not is gone."""
+
+    flags: UndefineFlags = argument(1, "What else goes, or stays.", default=UndefineFlags(0))

@@ -37,6 +37,14 @@ DEVICE = {
     "AdditionalAvailability": "libvirt knows no further availability of a virtual device.",
 }
 
+MEMORY = {
+    **DEVICE,
+    "Purpose": "ElementName says it already.",
+    "ExtentStatus": "OperationalStatus says it already.",
+    "StartingAddress": "libvirt does not tell where in the address space it lies.",
+    "EndingAddress": "libvirt does not tell where in the address space it lies.",
+}
+
 STATISTICAL = {
     "Caption": "ElementName says it already.",
     "Description": "ElementName says it already.",

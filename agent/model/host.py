@@ -1,7 +1,20 @@
 """The host: the machine and the hypervisor at the other end of a connection."""
 
-from agent.model.element import SYSTEM
-from agent.schema.declare import Access, Index, Operation, Row, argument, column, constant, key, out, taken
+from agent.model.element import MEMORY, SYSTEM
+from agent.schema.declare import (
+    Access,
+    Aspect,
+    Association,
+    Index,
+    Operation,
+    Row,
+    argument,
+    column,
+    constant,
+    key,
+    out,
+    taken,
+)
 from agent.schema.types import (
     Count,
     CpuTime,
@@ -18,9 +31,36 @@ from agent.schema.types import (
     Xml,
 )
 
+RAM = Aspect(
+    name="Memory", cim="CIM_Memory",
+    association=Association(
+        name="Virtmap_HostDevice", base="CIM_SystemDevice", far="GroupComponent", near="PartComponent",
+        description="A device that belongs to a host.",
+    ),
+    description="The memory of a host. How much of it is in use is told by the host itself.",
+    fills={
+        "DeviceID": taken("hypervisor", how="{0}/memory".format),
+        "ElementName": taken("hostname", how="Memory of {0}".format),
+        "Name": constant("memory"),
+        "OperationalStatus": taken("connected", how=lambda connected: (2,) if connected else (13,)),
+        "HealthState": taken("connected", how=lambda connected: 5 if connected else 0),
+        "EnabledState": taken("connected", how=lambda connected: 2 if connected else 0),
+        "RequestedState": constant(12),
+        "Access": constant(3),
+        "BlockSize": constant(1024),
+        "NumberOfBlocks": taken("memory"),
+        "ConsumableBlocks": taken("memory"),
+        "Primordial": constant(True),
+        "NameFormat": constant(1),
+        "NameNamespace": constant(1),
+        "Volatile": constant(True),
+    },
+    nulls=MEMORY,
+)  # fmt: skip
+
 
 class Host(
-    Row, table=1, cim="CIM_ComputerSystem", index=Index.SCALAR, discontinuity="counters_since",
+    Row, table=1, cim="CIM_ComputerSystem", index=Index.SCALAR, discontinuity="counters_since", aspects=(RAM,),
     fills={
         "ElementName": taken("hostname"),
         "Description": taken("driver", "library_version", how="libvirt {1}, driver {0}".format),

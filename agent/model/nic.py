@@ -1,8 +1,7 @@
 """The NIC: a network interface of a domain, with the host's end of it and what goes through it."""
 
-from agent.model.domain import Domain
+from agent.model.domain import DEVICES, Domain
 from agent.model.element import DEVICE
-from agent.model.vcpu import DEVICES
 from agent.schema.declare import Row, column, constant, key, mapped, parent, taken
 from agent.schema.types import Count, Enumeration, Events, Mac, Name, Octets, Packets, Uuid
 

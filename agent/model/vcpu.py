@@ -1,8 +1,8 @@
 """The vCPU: one virtual processor of a domain."""
 
-from agent.model.domain import Domain
+from agent.model.domain import DEVICES, Domain
 from agent.model.element import DEVICE
-from agent.schema.declare import Association, Index, Row, column, constant, key, mapped, parent, taken
+from agent.schema.declare import Index, Row, column, constant, key, mapped, parent, taken
 from agent.schema.types import CpuTime, Enumeration, Flag, Number, Ordinal, Text, Uuid
 
 
@@ -12,12 +12,6 @@ class VcpuState(Enumeration):
     OFFLINE = 1, "offline", "It is unplugged, or its domain does not run.", "VIR_VCPU_OFFLINE", {"EnabledState": 3, "OperationalStatus": (10,), "HealthState": 5, "CPUStatus": 0}
     RUNNING = 2, "running", "It runs.", "VIR_VCPU_RUNNING", {"EnabledState": 2, "OperationalStatus": (2,), "HealthState": 5, "CPUStatus": 1}
     BLOCKED = 3, "blocked", "It waits for a resource.", "VIR_VCPU_BLOCKED", {"EnabledState": 2, "OperationalStatus": (2,), "HealthState": 5, "CPUStatus": 4}
-
-
-DEVICES = Association(
-    name="Virtmap_DomainDevice", base="CIM_SystemDevice", far="GroupComponent", near="PartComponent",
-    description="A device that belongs to a domain.",
-)  # fmt: skip
 
 
 class Vcpu(

@@ -233,6 +233,22 @@ class Settings:
     nulls: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Aspect:
+    """What a row tells of a thing that CIM holds for one of its own, as an instance of `Virtmap_<Row><name>`.
+
+    The thing belongs to the row by `association`, its `far` end. It has no columns, so SNMP does not know it, and no
+    operations: all its properties are those of the DMTF class, filled from columns of the row.
+    """
+
+    name: str
+    cim: str
+    association: Association
+    description: str
+    fills: Mapping[str, Fill]
+    nulls: Mapping[str, str]
+
+
 def _enumerated(enumeration: type_of_value) -> Semantic:
     return Semantic(
         name=enumeration.__name__, python=enumeration, wire=Wire.INTEGER, syntax=f"Virtmap{enumeration.__name__}", cim="uint16",
@@ -364,8 +380,8 @@ class Row(Declared):
     Class arguments: `table` (its permanent number), `cim` (the DMTF class beneath `Virtmap_<name>`), `of` (the row it
     belongs to) with `association`, `index`, `fills` and `nulls` for what the DMTF class brings, `discontinuity` (the
     column, here or in a row above, since which counters count), `settings` (how its CONFIG columns show in CIM),
-    `internal` for rows that virtmap itself and no driver fills, `action` (the number of the SNMP column that runs its
-    argument-free operations).
+    `aspects` (what else it shows in CIM), `internal` for rows that virtmap itself and no driver fills, `action` (the
+    number of the SNMP column that runs its argument-free operations).
     """
 
     __slots__ = ()
@@ -378,6 +394,7 @@ class Row(Declared):
     nulls: ClassVar[Mapping[str, str]] = {}
     discontinuity: ClassVar[str | None] = None
     settings: ClassVar[Settings | None] = None
+    aspects: ClassVar[tuple[Aspect, ...]] = ()
     internal: ClassVar[bool] = False
     action: ClassVar[int | None] = None
     abbreviation: ClassVar[str]
@@ -386,11 +403,12 @@ class Row(Declared):
         cls, *, table: int, cim: str, of: "type[Row] | None" = None, association: Association | None = None,
         index: Index = Index.ALLOCATED, fills: Mapping[str, Fill] | None = None, nulls: Mapping[str, str] | None = None,
         discontinuity: str | None = None, settings: Settings | None = None, internal: bool = False,
-        action: int | None = None, abbreviation: str | None = None,
+        action: int | None = None, abbreviation: str | None = None, aspects: tuple[Aspect, ...] = (),
     ) -> None:  # fmt: skip
         super().__init_subclass__()
         cls.table, cls.cim, cls.parent_row, cls.association, cls.index = table, cim, of, association, index
         cls.fills, cls.nulls, cls.discontinuity, cls.settings = fills or {}, nulls or {}, discontinuity, settings
+        cls.aspects = aspects
         cls.internal, cls.action, cls.abbreviation = internal, action, abbreviation or cls.__name__
 
     @classmethod

@@ -17,7 +17,7 @@ AUTOMATIC = frozenset({"CreationClassName", "SystemCreationClassName", "SystemNa
 
 def check(model: Model) -> None:
     """DeclarationError with every breach found, one a line."""
-    breaches = [*_numbers(model), *_descriptions(model), *_functions(model)]
+    breaches = [*_numbers(model), *_descriptions(model), *_functions(model), *_aspects(model)]
     for row in model.rows:
         breaches += [*_row(model, row), *_inherited(row)]
     for operation in model.operations:
@@ -125,6 +125,23 @@ def _inherited(row: type[Row]) -> Iterator[str]:
         yield from _filled(row, row.settings.cim, set(), row.settings.fills, row.settings.nulls)
         if not any(f.scope is Scope.CONFIG for f in row.fields):
             yield f"{row.__name__}: has settings but no column of the definition"
+    for aspect in row.aspects:
+        yield from _filled(row, aspect.cim, set(), aspect.fills, aspect.nulls)
+
+
+def _aspects(model: Model) -> Iterator[str]:
+    """Aspects have names of their own, are described, and belong to a row with one key, which names it as their system."""
+    taken = {r.__name__ for r in model.rows} | {f"{r.__name__}SettingData" for r in model.rows if r.settings}
+    for row in model.rows:
+        for aspect in row.aspects:
+            name = f"{row.__name__}{aspect.name}"
+            if name in taken:
+                yield f"{name}: an aspect of {row.__name__} has the name of another class"
+            taken.add(name)
+            if not aspect.description.strip():
+                yield f"{name}: has no description"
+            if len(row.key_fields()) != 1:
+                yield f"{name}: an aspect belongs to a row with one key"
 
 
 def _filled(

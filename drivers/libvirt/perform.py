@@ -73,6 +73,10 @@ def _set_user_password(ask: Ask, domain: Any, operation: on_domain.SetUserPasswo
     ask(domain.setUserPassword, operation.user, operation.password.reveal(), flags(operation.flags))
 
 
+def _undefine(ask: Ask, domain: Any, operation: on_domain.Undefine) -> None:
+    ask(domain.undefineFlags, flags(operation.flags))
+
+
 def _define_domain(ask: Ask, virt: Any, operation: on_host.DefineDomain) -> Outs:
     return {"uuid": ask(virt.defineXMLFlags, operation.xml, flags(operation.flags)).UUIDString()}
 
@@ -95,6 +99,7 @@ ACTIONS: Mapping[type[Operation], Action] = {
     on_domain.SetAutostart: _set_autostart,
     on_domain.ReadXml: _read_xml,
     on_domain.SetUserPassword: _set_user_password,
+    on_domain.Undefine: _undefine,
     on_host.DefineDomain: _define_domain,
     on_host.ReadCapabilities: _read_capabilities,
 }

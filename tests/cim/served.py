@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 OBSERVER = ("watcher", "see-only")
 OPERATOR = ("worker", "does-things")
+DEFINER = ("builder", "may-define")
+ROLES = {OBSERVER: Access.OBSERVE, OPERATOR: Access.OPERATE, DEFINER: Access.DEFINE}
 
 
 @dataclass
@@ -54,6 +57,29 @@ class Running:
             return await do()
 
         return asyncio.run_coroutine_threadsafe(call(), self.loop).result(30)
+
+
+def path_of(running: Running, name: str) -> Any:
+    """The path of the domain of that name."""
+    found = running.client().EnumerateInstances("Virtmap_Domain", PropertyList=["ElementName"])
+    return next(i.path for i in found if i["ElementName"] == name)
+
+
+def call(running: Running, operation: str, parameters: str = "", namespace: str = "root/virtmap") -> str:
+    """The answer to an intrinsic operation with these IPARAMVALUE elements, as it came."""
+    spaces = "".join(f'<NAMESPACE NAME="{name}"/>' for name in namespace.split("/"))
+    content = (
+        '<?xml version="1.0" encoding="utf-8" ?><CIM CIMVERSION="2.0" DTDVERSION="2.0"><MESSAGE ID="1" '
+        f'PROTOCOLVERSION="1.0"><SIMPLEREQ><IMETHODCALL NAME="{operation}"><LOCALNAMESPACEPATH>{spaces}'
+        f"</LOCALNAMESPACEPATH>{parameters}</IMETHODCALL></SIMPLEREQ></MESSAGE></CIM>"
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
+    try:
+        headers = {"Content-Type": "application/xml", "CIMOperation": "MethodCall"}
+        connection.request("POST", "/cimom", content.encode(), headers)
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
 
 
 def account(pair: tuple[str, str], role: Access) -> Account:
@@ -93,7 +119,9 @@ class Thread(threading.Thread):
         inventories = {name: Inventory(driver, state, pace=pace) for name, driver in drivers.items()}
         operations = Operations(inventories, trail)
         provider = Provider(inventories, operations, host="localhost")
-        accounts = Accounts([account(OBSERVER, Access.OBSERVE), account(OPERATOR, Access.OPERATE)], self._anonymous)
+        for inventory in inventories.values():
+            provider.follow(inventory)
+        accounts = Accounts([account(*each) for each in ROLES.items()], self._anonymous)
         server = Server(provider, accounts)
         for inventory in inventories.values():
             inventory.start()

@@ -9,8 +9,10 @@ import pywbem_mock
 
 from agent.cim import text
 from agent.cim.classes import Column, Filled, Fixed, HypervisorName, Schema, build, camel
+from agent.cim.instances import value
 from agent.cim.repository import Detail, Repository
-from agent.model import MODEL
+from agent.model import MODEL, Domain, Host
+from agent.model.domain import DomainState
 from agent.schema import dmtf
 from agent.schema.declare import Scope
 
@@ -68,6 +70,43 @@ def test_settings_of_the_definition_are_a_class_of_their_own() -> None:
     assert local("Virtmap_DomainSettingData").properties["Memory"].type == "uint64"
     configured = [f for r in MODEL.rows for f in r.columns() if f.scope is Scope.CONFIG]
     assert len(local("Virtmap_DomainSettingData").properties) == len(configured)
+
+
+def test_an_aspect_is_a_class_of_its_own_over_the_same_row() -> None:
+    for name, of in (("Virtmap_DomainMemory", "Virtmap_Domain"), ("Virtmap_HostMemory", "Virtmap_Host")):
+        cls = SCHEMA.instances[name.lower()]
+        assert SCHEMA.is_a(name, "CIM_Memory")
+        assert cls.row is SCHEMA.instances[of.lower()].row
+        assert not cls.is_row
+        assert SCHEMA.instances[of.lower()].is_row
+        assert not SCHEMA.methods.get(name.lower())
+        links = [link for a in SCHEMA.associations.values() for link in a.links if link.near is cls]
+        assert [link.far.name for link in links] == [of]
+        assert SCHEMA.is_a(next(n for n, a in SCHEMA.associations.items() if links[0] in a.links), "CIM_SystemDevice")
+
+
+def shown(name: str, row: Any) -> dict[str, Any]:
+    """The properties of the instance of that class for a row."""
+    return {p.name: value(p.source, row.values, "local") for p in SCHEMA.instances[name.lower()].properties}
+
+
+def test_the_memory_of_a_domain_tells_how_much_and_whether_it_is_in_use() -> None:
+    domain = Domain(uuid="u", name="web", state=DomainState.RUNNING, memory=1 << 20, max_memory=1 << 21)
+    told = shown("Virtmap_DomainMemory", domain)
+    assert [told[k] for k in ("SystemCreationClassName", "SystemName", "CreationClassName", "DeviceID")] == [
+        "Virtmap_Domain", "u", "Virtmap_DomainMemory", "u/memory",
+    ]  # fmt: skip
+    assert (told["ElementName"], told["BlockSize"]) == ("Memory of web", 1024)
+    assert (told["NumberOfBlocks"], told["ConsumableBlocks"]) == (1 << 21, 1 << 20)
+    assert (told["OperationalStatus"], told["HealthState"], told["EnabledState"]) == ((2,), 5, 2)
+    crashed = shown("Virtmap_DomainMemory", domain.replace(state=DomainState.CRASHED))
+    assert (crashed["OperationalStatus"], crashed["HealthState"], crashed["EnabledState"]) == ((15,), 5, 3)
+
+
+def test_the_memory_of_a_host_tells_how_much() -> None:
+    told = shown("Virtmap_HostMemory", Host(hypervisor="local", hostname="h", memory=1 << 24, connected=True))
+    assert (told["SystemName"], told["DeviceID"], told["ElementName"]) == ("local", "local/memory", "Memory of h")
+    assert (told["NumberOfBlocks"], told["OperationalStatus"], told["HealthState"]) == (1 << 24, (2,), 5)
 
 
 def test_an_association_narrows_its_ends() -> None:

@@ -34,7 +34,7 @@ class TestWbemcli:
         assert '-ElementName="guest1"' in told
         assert sum(line.startswith("-State=") for line in told) == 8
         assert '-ElementName="guest1"' in self.ask(running, "gi", domain(running))
-        assert sum(line.startswith("-DeviceID=") for line in self.ask(running, "ei", "CIM_LogicalDevice")) == 40
+        assert sum(line.startswith("-DeviceID=") for line in self.ask(running, "ei", "CIM_LogicalDevice")) == 49
 
     def test_classes(self, running: Running) -> None:
         assert any("Virtmap_Nic" in line for line in self.ask(running, "ecn", ""))
@@ -43,8 +43,8 @@ class TestWbemcli:
 
     def test_associations(self, running: Running) -> None:
         path = domain(running)
-        assert len(self.ask(running, "ain", path)) == 7
-        assert len(self.ask(running, "rin", path)) == 7
+        assert len(self.ask(running, "ain", path)) == 9
+        assert len(self.ask(running, "rin", path)) == 9
         assert any("Virtmap_Disk" in line for line in self.ask(running, "ai", path))
         assert any("GroupComponent" in line for line in self.ask(running, "ri", path))
 

@@ -30,6 +30,7 @@ from agent.model.domain import (
     Start,
     StartFlags,
     Suspend,
+    Undefine,
     XmlFlags,
 )
 from agent.model.domain_events import DomainDefined, DomainStarted, DomainStopped, DomainSuspended, LifecycleDetail
@@ -356,11 +357,26 @@ def test_a_guest_is_redefined(subject: Subject, guest: Wanted) -> None:
     assert (row.title, row.vcpus, row.config_vcpus) == ("Another title", 2, 2)
 
 
+def test_a_definition_is_removed(subject: Subject) -> None:
+    guest = subject.define()
+    subject.do(Start(), guest)
+    subject.do(Undefine(), guest)
+    row = subject.domain(guest)
+    assert row.persistent is False
+    assert row.state in RUNS
+    subject.do(Destroy(), guest)
+    assert guest.uuid not in {row.uuid for row in subject.read().of(Domain)}
+    guest = subject.define()
+    subject.do(Undefine(), guest)
+    assert guest.uuid not in {row.uuid for row in subject.read().of(Domain)}
+
+
 # Errors
 
 ON_NOTHING: list[Operation] = [
     Start(), Shutdown(), Reboot(), Reset(), Destroy(), Suspend(), Resume(), ManagedSave(), SetMemory(memory=1024),
     SetVcpus(vcpus=1), SetAutostart(autostart=True), ReadXml(), SetUserPassword(user="root", password=Secret("hush")),
+    Undefine(),
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 from agent.errors import DeclarationError
 from agent.schema.declare import (
     Access,
+    Aspect,
     Association,
     Event,
     Fill,
@@ -415,6 +416,41 @@ def test_a_fill_comes_from_columns_that_are_there() -> None:
 def test_settings_are_of_the_definition() -> None:
     settings = Settings(cim="CIM_ManagedElement", association=LINK, fills=FILLS, nulls=NULLS)
     refused("Bad: has settings but no column of the definition", fallen(FILLS, NULLS, settings=settings))
+
+
+def aspect(name: str = "Part", **more: Any) -> Aspect:
+    given = {"fills": FILLS, "nulls": NULLS, "description": "A part of it.", "cim": "CIM_ManagedElement", **more}
+    return Aspect(name=name, association=LINK, **given)
+
+
+def test_an_aspect_fills_what_its_class_brings() -> None:
+    assert model(fallen(FILLS, NULLS, aspects=(aspect(),)))
+    short = aspect(nulls={k: v for k, v in NULLS.items() if k != "Caption"})
+    refused(
+        "Bad: CIM_ManagedElement.Caption is neither filled nor null for a reason",
+        fallen(FILLS, NULLS, aspects=(short,)),
+    )
+    wrong = aspect(fills={"ElementName": taken("nme")})
+    refused("Bad: ElementName is filled from nme, which is no column", fallen(FILLS, NULLS, aspects=(wrong,)))
+    nowhere = aspect(cim="CIM_Nonsense")
+    refused("Bad: the DMTF class CIM_Nonsense is not among ours", fallen(FILLS, NULLS, aspects=(nowhere,)))
+
+
+def test_an_aspect_is_described_and_has_a_name_of_its_own() -> None:
+    refused("BadPart: has no description", fallen(FILLS, NULLS, aspects=(aspect(description=" "),)))
+    twice = fallen(FILLS, NULLS, aspects=(aspect(), aspect()))
+    refused("BadPart: an aspect of Bad has the name of another class", twice)
+
+
+def test_an_aspect_belongs_to_a_row_with_one_key() -> None:
+    class Part(Row, table=2, of=Thing, association=LINK, cim="CIM_ManagedElement", fills={"ElementName": taken("number")},
+               nulls=NULLS, aspects=(aspect("Side", fills={"ElementName": taken("number")}),)):  # fmt: skip
+        """A part."""
+
+        thing: Name = parent("The thing.")
+        number: Ordinal = key(2, "Its number.", api=API)
+
+    refused("PartSide: an aspect belongs to a row with one key", Part)
 
 
 # --- operations and events

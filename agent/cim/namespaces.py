@@ -1,0 +1,92 @@
+"""Which namespaces there are, and which classes each of them shows.
+
+`root/virtmap` has everything that the mapping gives rise to. `interop` has the server's account of itself and the
+subscriptions to indications, and is `root/interop` too, for clients that look below `root`. `root/cimv2` shows, to
+clients that look nowhere else, the same systems, processors and memory as `root/virtmap`; whoever enumerates across
+namespaces meets those twice, which is why it shows no more. `root` has nothing but the names of the namespaces below it.
+
+A namespace's classes are closed under superclasses (agent.cim.repository). Classes that only interop shows are left
+out of root/virtmap, except what an instance's conformance to a profile takes (DSP1033 wants it told in both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from agent.cim.classes import CHILD_NAMESPACE, Schema
+from agent.schema.dmtf import interop, subscription
+
+__all__ = [
+    "ALIASES",
+    "CIMV2",
+    "INTEROP",
+    "INTEROP_CLASSES",
+    "INTEROP_ONLY",
+    "NAMES",
+    "ROOT",
+    "VIRTMAP",
+    "children",
+    "shown",
+]
+
+ROOT = "root"
+VIRTMAP = "root/virtmap"
+INTEROP = "interop"
+CIMV2 = "root/cimv2"
+
+#: Other names of namespaces.
+ALIASES: Mapping[str, str] = {"root/interop": INTEROP}
+
+#: Every name that a client can use.
+NAMES = (ROOT, VIRTMAP, INTEROP, *ALIASES, CIMV2)
+
+#: What tells that an instance conforms to a profile.
+_CONFORMANCE = ("CIM_RegisteredProfile", "CIM_ElementConformsToProfile")
+
+#: What interop shows beside the classes of its own.
+_SHARED = (
+    "CIM_ComputerSystem",
+    "CIM_HostedService",
+    "CIM_HostedAccessPoint",
+    "CIM_ElementCapabilities",
+    "CIM_ServiceAffectsElement",
+)
+
+#: What root/cimv2 shows, with everything beneath.
+_GENERIC = ("CIM_ComputerSystem", "CIM_Processor", "CIM_Memory")
+
+_OF_INTEROP = tuple(each.name for area in (interop, subscription) for each in area.CLASSES)
+
+#: What interop shows, without the superclasses that these bring.
+INTEROP_CLASSES = (*_OF_INTEROP, *_SHARED, CHILD_NAMESPACE)
+
+#: Classes that root/virtmap does not show.
+INTEROP_ONLY = frozenset(_OF_INTEROP) - {*_CONFORMANCE, "CIM_RegisteredSpecification"} | {CHILD_NAMESPACE}
+
+
+def shown(schema: Schema) -> Mapping[str, tuple[str, ...]]:
+    """For each namespace, the names of its classes in lower case, without the superclasses they bring."""
+    return {
+        ROOT: (CHILD_NAMESPACE.lower(),),
+        VIRTMAP: tuple(n for n, d in schema.classes.items() if d.name not in INTEROP_ONLY),
+        INTEROP: tuple(n.lower() for n in INTEROP_CLASSES),
+        CIMV2: _generic(schema),
+    }
+
+
+def _generic(schema: Schema) -> tuple[str, ...]:
+    """The generic classes with what is beneath them, and the associations that lead from systems to devices of these."""
+    classes = [n for top in _GENERIC for n in schema.descendants(top)]
+    devices = [
+        name
+        for name, association in schema.associations.items()
+        if schema.is_a(name, "CIM_SystemDevice")
+        and any(link.near.name.lower() in classes for link in association.links)
+    ]
+    return (*classes, *devices)
+
+
+def children(above: str, names: Iterable[str] = NAMES) -> list[str]:
+    """The names of the namespaces directly below one, as `__Namespace` gives them: relative to it."""
+    start = above.lower() + "/"
+    return sorted({n[len(start) :].split("/")[0] for n in names if n.lower().startswith(start)})

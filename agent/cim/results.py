@@ -1,0 +1,428 @@
+"""What an operation gives: instances from one source after the other, told in steps, as bytes.
+
+A walk over them remembers what it told last, by arcs that a row keeps for ever, and holds on to no snapshot: it can be left
+for minutes, as clients do that pull, and goes on with the rows that there are then. An answer that is sent in one go takes
+all its steps in the same world, and so agrees with itself.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from weakref import WeakKeyDictionary
+from typing import Any, Protocol
+
+import pywbem
+
+from agent.cim.associations import association_writer, bridge_writer
+from agent.cim.classes import AssociationClass, InstanceClass, Link
+from agent.cim.held import Bridge, instance_xml, name_xml
+from agent.cim.instances import Form, Wanted, namespace_path
+from agent.cim.renderings import CHUNK, NAME, Renderings
+from agent.cim.text import NAMESPACE
+from agent.cim.world import Found, Neighbours, Record, World
+from agent.snapshot import Table
+
+__all__ = [
+    "Held", "Keep", "KeepPairs", "Pairs", "Rows", "Source", "Spans", "Step", "Teller", "Walk", "all_pairs", "all_rows", "all_spans",
+    "around", "here", "references",
+]  # fmt: skip
+
+#: Rows looked at in one step, when a query lets few of them through.
+SCAN = 512
+
+#: Which rows a query lets through, and which pairs of a far and a near row.
+Keep = Callable[[Record], bool]
+KeepPairs = Callable[[Record, Record], bool]
+
+#: Where the rows of a source are now; None if what they belong to is there no more.
+Places = Callable[[World], "tuple[Table, Sequence[int]] | None"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A piece of a result: ``data`` tells ``count`` instances, ``after`` what was looked at last, None at the end."""
+
+    data: bytes
+    count: int
+    after: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teller:
+    """Tells instances in one form of answer; ``host`` is this server's name in their paths."""
+
+    renderings: Renderings
+    form: Form
+    wanted: Wanted
+    host: str
+
+    def rows(self, cls: InstanceClass, hypervisor: str, table: Table, places: Sequence[int]) -> bytes:
+        """The instances of a class at these places of its table."""
+        if not places:
+            return b""
+        of = self.renderings.of
+        names = of(cls, NAME, hypervisor, table, places) if self.form.has_name else None
+        instances = of(cls, self.wanted, hypervisor, table, places) if self.form.has_instance else None
+        return self._joined(len(places), names, instances)
+
+    def pairs(
+        self, association: AssociationClass, link: Link, hypervisor: str, tables: tuple[Table, Table],
+        pairs: Sequence[tuple[int, int]],
+    ) -> bytes:  # fmt: skip
+        """The instances of an association for pairs of a far and a near place, in the tables of far and near rows."""
+        if not pairs:
+            return b""
+        of = self.renderings.of
+        fars = of(link.far, NAME, hypervisor, tables[0], [far for far, _ in pairs])
+        nears = of(link.near, NAME, hypervisor, tables[1], [near for _, near in pairs])
+        write = association_writer(association, link, self.wanted, self.form, self._where)
+        return b"".join(map(write, fars, nears))
+
+    def spans(self, bridge: Bridge, cls: InstanceClass, hypervisor: str, table: Table, places: Sequence[int]) -> bytes:
+        """The instances of an association between one instance that is held and the rows at these places."""
+        if not places:
+            return b""
+        write = bridge_writer(bridge, cls, self.wanted, self.form, self._where)
+        return b"".join(map(write, self.renderings.of(cls, NAME, hypervisor, table, places)))
+
+    def held(self, instances: Sequence[pywbem.CIMInstance]) -> bytes:
+        """Instances that are held as they are, each in the namespace that its path has."""
+        return "".join(
+            self.form.around(
+                _namespace_path(self.host, each.path.namespace), name_xml(each.path), instance_xml(each, self.wanted)
+            )
+            for each in instances
+        ).encode()
+
+    def _joined(self, size: int, names: Sequence[bytes] | None, instances: Sequence[bytes] | None) -> bytes:
+        """All of them, with what stands around each."""
+        before, between, after = _around(self.form, self._where)
+        parts = [p for p in (names, instances) if p is not None]
+        step = len(parts) + 1 + (len(parts) > 1)
+        pieces: list[bytes] = [after + before] * (size * step + 1)
+        pieces[0], pieces[-1] = before, after
+        pieces[1::step] = parts[0]
+        if len(parts) > 1:
+            pieces[2::step] = [between] * size
+            pieces[3::step] = parts[1]
+        return b"".join(pieces)
+
+    @property
+    def _where(self) -> str:
+        return _namespace_path(self.host, NAMESPACE)
+
+
+@lru_cache(maxsize=64)
+def _namespace_path(host: str, namespace: str) -> str:
+    return namespace_path(host, namespace)
+
+
+@lru_cache(maxsize=64)
+def _around(form: Form, where: str) -> tuple[bytes, bytes, bytes]:
+    """What stands before, between and after the name and the instance."""
+    pattern = form.around(where, "\0", "\0").encode().split(b"\0")
+    return (pattern[0], pattern[1] if len(pattern) == 3 else b"", pattern[-1])
+
+
+class Source(Protocol):
+    """Instances of one kind, in an order that outlives snapshots."""
+
+    def step(self, tell: Teller, world: World, after: Any, most: int) -> Step:
+        """The next ones, at most so many, behind what was looked at last; None is the start. There may be none in it
+        although it is not the end."""
+        ...
+
+    def left(self, world: World, after: Any) -> int:
+        """How many there still are, before any query."""
+        ...
+
+
+def _behind(table: Table, places: Sequence[int], after: Any) -> int:
+    """Where in these places the first row behind an arc is."""
+    return 0 if after is None else bisect_right(places, after, key=table.indexes.__getitem__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows of a table as instances of a class."""
+
+    cls: InstanceClass
+    hypervisor: str
+    places: Places
+    keep: Keep | None = None
+
+    def step(self, tell: Teller, world: World, after: Any, most: int) -> Step:
+        found = self.places(world)
+        if found is None:
+            return Step(data=b"", count=0, after=None)
+        table, places = found
+        start = _behind(table, places, after)
+        if self.keep is None and not self.cls.present_if:
+            looked = taken = places[start : start + min(most, CHUNK)]
+        else:
+            looked, taken = self._kept(table, places[start : start + SCAN], min(most, CHUNK))
+        at_end = start + len(looked) >= len(places)
+        return Step(
+            data=tell.rows(self.cls, self.hypervisor, table, taken),
+            count=len(taken),
+            after=None if at_end else table.indexes[looked[-1]],
+        )
+
+    def _kept(self, table: Table, places: Sequence[int], most: int) -> tuple[Sequence[int], list[int]]:
+        """As many of these places as were looked at until enough were found, and those found."""
+        taken: list[int] = []
+        shows, keep, records = self.cls.shows, self.keep, table.records
+        for looked, place in enumerate(places, 1):
+            record = records[place]
+            if shows(record) and (keep is None or keep(record)):
+                taken.append(place)
+                if len(taken) == most:
+                    return places[:looked], taken
+        return places, taken
+
+    def left(self, world: World, after: Any) -> int:
+        found = self.places(world)
+        return 0 if found is None else len(found[1]) - _behind(*found, after)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Instances of an association: for each of these rows of one end, the pair of a far and a near row that it is in."""
+
+    association: AssociationClass
+    link: Link
+    hypervisor: str
+    places: Places
+    #: From a world to the function that gives the pair of places, far and near, for the place of a row; None if it has none.
+    pair: Callable[[World], Callable[[int], tuple[int, int] | None]]
+    keep: KeepPairs | None = None
+
+    def step(self, tell: Teller, world: World, after: Any, most: int) -> Step:
+        found = self.places(world)
+        if found is None:
+            return Step(data=b"", count=0, after=None)
+        table, places = found
+        start = _behind(table, places, after)
+        looked = places[start : start + min(most, CHUNK)]
+        pair = self.pair(world)
+        pairs = [each for each in map(pair, looked) if each is not None]
+        tables = (world.table(self.hypervisor, self.link.far.row), world.table(self.hypervisor, self.link.near.row))
+        if self.keep is not None:
+            fars, nears = tables[0].records, tables[1].records
+            pairs = [(far, near) for far, near in pairs if self.keep(fars[far], nears[near])]
+        return Step(
+            data=tell.pairs(self.association, self.link, self.hypervisor, tables, pairs),
+            count=len(pairs),
+            after=None if start + len(looked) >= len(places) else table.indexes[looked[-1]],
+        )
+
+    def left(self, world: World, after: Any) -> int:
+        found = self.places(world)
+        return 0 if found is None else len(found[1]) - _behind(*found, after)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """Instances that are held as they are."""
+
+    instances: Sequence[pywbem.CIMInstance]
+
+    def step(self, tell: Teller, world: World, after: Any, most: int) -> Step:
+        start = after or 0
+        taken = self.instances[start : start + min(most, CHUNK)]
+        end = start + len(taken)
+        return Step(data=tell.held(taken), count=len(taken), after=None if end >= len(self.instances) else end)
+
+    def left(self, world: World, after: Any) -> int:
+        return len(self.instances) - (after or 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spans:
+    """Instances of an association between one instance that is held and these rows."""
+
+    bridge: Bridge
+    cls: InstanceClass
+    hypervisor: str
+    places: Places
+    keep: Keep | None = None
+
+    def step(self, tell: Teller, world: World, after: Any, most: int) -> Step:
+        found = self.places(world)
+        if found is None:
+            return Step(data=b"", count=0, after=None)
+        table, places = found
+        start = _behind(table, places, after)
+        looked = places[start : start + min(most, CHUNK)]
+        taken = [place for place in looked if self.cls.shows(table.records[place])]
+        if self.keep is not None:
+            taken = [place for place in taken if self.keep(table.records[place])]
+        return Step(
+            data=tell.spans(self.bridge, self.cls, self.hypervisor, table, taken),
+            count=len(taken),
+            after=None if start + len(looked) >= len(places) else table.indexes[looked[-1]],
+        )
+
+    def left(self, world: World, after: Any) -> int:
+        found = self.places(world)
+        return 0 if found is None else len(found[1]) - _behind(*found, after)
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
+
+
+def all_rows(cls: InstanceClass, hypervisor: str, keep: Keep | None = None) -> Rows:
+    """Every instance of a class on a hypervisor."""
+
+    return Rows(cls=cls, hypervisor=hypervisor, places=_all(cls, hypervisor), keep=keep)
+
+
+def all_spans(bridge: Bridge, cls: InstanceClass, hypervisor: str, keep: Keep | None = None) -> Spans:
+    """Every instance of an association of one instance that is held with the rows of a class."""
+    return Spans(bridge=bridge, cls=cls, hypervisor=hypervisor, places=_all(cls, hypervisor), keep=keep)
+
+
+def here(found: Found) -> Places:
+    """The place of one row."""
+
+    def places(world: World) -> tuple[Table, Sequence[int]] | None:
+        now = world.again(found)
+        return None if now is None else (now.table, [now.place])
+
+    return places
+
+
+def _all(cls: InstanceClass, hypervisor: str) -> Places:
+    def places(world: World) -> tuple[Table, Sequence[int]]:
+        table = world.table(hypervisor, cls.row)
+        return table, range(len(table))
+
+    return places
+
+
+def all_pairs(association: AssociationClass, link: Link, hypervisor: str, keep: KeepPairs | None = None) -> Pairs:
+    """Every instance of an association on a hypervisor, by one of its links."""
+
+    def pair(world: World) -> Callable[[int], tuple[int, int] | None]:
+        find = world.finder(link, hypervisor)
+        near, far = world.table(hypervisor, link.near.row).records, world.table(hypervisor, link.far.row).records
+
+        def of(place: int) -> tuple[int, int] | None:
+            there = find(near[place], place)
+            if there is None or not link.near.shows(near[place]) or not link.far.shows(far[there]):
+                return None
+            return there, place
+
+        return of
+
+    places = _all(link.near, hypervisor)
+    return Pairs(association=association, link=link, hypervisor=hypervisor, places=places, pair=pair, keep=keep)
+
+
+#: Which of the neighbours of an instance are meant.
+Wants = Callable[[Neighbours], bool]
+
+
+def around(world: World, found: Found, wants: Wants, keep: Callable[[InstanceClass], Keep | None]) -> list[Rows]:
+    """The rows associated with an instance, each once, even when several associations lead to it."""
+    # What is found in one world serves all classes, and goes with that world.
+    known: WeakKeyDictionary[World, list[Neighbours]] = WeakKeyDictionary()
+
+    def groups(world: World) -> list[Neighbours]:
+        if world not in known:
+            now = world.again(found)
+            known[world] = [] if now is None else list(filter(wants, world.neighbours(now)))
+        return known[world]
+
+    classes = {group.cls.name: group.cls for group in groups(world)}
+    return [
+        Rows(cls=cls, hypervisor=found.hypervisor, places=partial(_together, groups, cls), keep=keep(cls))
+        for cls in classes.values()
+    ]
+
+
+def _together(
+    groups: Callable[[World], Sequence[Neighbours]], cls: InstanceClass, world: World
+) -> tuple[Table, Sequence[int]] | None:
+    """The places of all groups of a class, each once."""
+    found = [group for group in groups(world) if group.cls.name == cls.name]
+    if len(found) < 2:
+        return (found[0].table, found[0].places) if found else None
+    return found[0].table, sorted({place for group in found for place in group.places})
+
+
+def references(
+    world: World, found: Found, wants: Wants, keep: Callable[[AssociationClass, Link], KeepPairs | None]
+) -> list[Pairs]:
+    """The instances of associations that refer to an instance."""
+    groups = filter(wants, world.neighbours(found))
+    return [_referring(found, group, keep(group.association, group.link)) for group in groups]
+
+
+def _referring(found: Found, group: Neighbours, keep: KeepPairs | None) -> Pairs:
+    def group_now(world: World) -> tuple[Found, Neighbours] | None:
+        now = world.again(found)
+        if now is None:
+            return None
+        same = (g for g in world.neighbours(now) if g.link is group.link and g.from_near is group.from_near)
+        again = next(same, None)
+        return None if again is None else (now, again)
+
+    def places(world: World) -> tuple[Table, Sequence[int]] | None:
+        now = group_now(world)
+        return None if now is None else (now[1].table, now[1].places)
+
+    def pair(world: World) -> Callable[[int], tuple[int, int] | None]:
+        now = world.again(found)
+        if now is None:
+            return lambda _: None
+        here = now.place
+        return (lambda there: (there, here)) if group.from_near else (lambda there: (here, there))
+
+    return Pairs(
+        association=group.association, link=group.link, hypervisor=found.hypervisor, places=places, pair=pair, keep=keep
+    )
+
+
+# --- walking ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Walk:
+    """What is left of a result."""
+
+    tell: Teller
+    sources: list[Source]
+    _after: Any = field(default=None)
+
+    @property
+    def done(self) -> bool:
+        return not self.sources
+
+    def step(self, world: World, most: int) -> Step:
+        """The next instances, at most so many; ``after`` says nothing here. None need be in it."""
+        if not self.sources:
+            return Step(data=b"", count=0, after=None)
+        made = self.sources[0].step(self.tell, world, self._after, most)
+        self._after = made.after
+        if made.after is None:
+            del self.sources[0]
+        return made
+
+    def skip_empty(self, world: World) -> None:
+        """Go to the next source that has something left, so that `done` is told as soon as it is so."""
+        while self.sources and not self.sources[0].left(world, self._after):
+            del self.sources[0]
+            self._after = None
+
+    def left(self, world: World) -> int:
+        """How many instances there still are, before any query."""
+        return sum(source.left(world, self._after if i == 0 else None) for i, source in enumerate(self.sources))
+
+    def run(self, world: World) -> Iterator[bytes]:
+        """All that is left, in pieces, of which some may be empty: who sends them gives others their turn in between."""
+        while self.sources:
+            yield self.step(world, CHUNK).data

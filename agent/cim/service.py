@@ -1,0 +1,110 @@
+"""The WBEM server of an agent, put together from its configuration: accounts, namespaces, HTTP and HTTPS."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+
+import pywbem
+
+from agent import __version__
+from agent.access import Principal
+from agent.cim import interop, namespaces
+from agent.cim.accounts import Accounts
+from agent.cim.certificates import server_context
+from agent.cim.interop import Authentication, Function, Mechanism
+from agent.cim.provider import Provider
+from agent.cim.server import Server
+from agent.config import Cim, Config, Endpoint
+from agent.errors import ConfigError
+from agent.inventory import Inventory
+from agent.operations import Operations
+
+__all__ = ["Service"]
+
+#: The functional groups of DSP0200 (7.5) that OPTIONS tells, and the same as CIM_ObjectManagerCommunicationMechanism has them.
+GROUPS = {
+    "basic-read": Function.BASIC_READ,
+    "basic-write": Function.BASIC_WRITE,
+    "instance-manipulation": Function.INSTANCE_MANIPULATION,
+    "association-traversal": Function.ASSOCIATION_TRAVERSAL,
+    "query-execution": Function.QUERY_EXECUTION,
+    "qualifier-declaration": Function.QUALIFIER_DECLARATION,
+}
+
+#: What has no name in OPTIONS.
+MORE = (Function.PULLED_READ, Function.PULLED_READ_COUNT, Function.PULLED_QUERY_EXECUTION)
+
+
+class Service:
+    """Made, started and stopped in the running loop. ConfigError if files that the configuration names are not right."""
+
+    def __init__(self, config: Config, inventories: Mapping[str, Inventory], operations: Operations) -> None:
+        assert config.cim is not None
+        self._cim = config.cim
+        self._directory = config.state.directory
+        self._operations = operations
+        self._context = server_context(self._cim, self._directory) if self._cim.https else None
+        self._accounts = Accounts(
+            config.accounts, self._cim.anonymous, certificates=config.cim_certificates, audit=self._locked_out
+        )
+        host = socket.gethostname()
+        self._account = [
+            *interop.instances(
+                host, __version__, mechanisms=_mechanisms(self._cim), functions=(*GROUPS.values(), *MORE)
+            ),
+            *interop.child_namespaces(namespaces.ROOT),
+        ]
+        provider = Provider(inventories, operations, host=host, held=self._held)
+        for inventory in inventories.values():
+            provider.follow(inventory)
+        self._server = Server(
+            provider,
+            self._accounts,
+            connections=self._cim.connections,
+            requests=self._cim.requests,
+            groups=tuple(GROUPS),
+        )
+
+    async def start(self) -> tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]]:
+        """Listen; gives the addresses of HTTP and of HTTPS with their real ports. ConfigError if one is taken."""
+        try:
+            http, https = await self._server.start(self._cim.http, self._cim.https, self._context)
+        except OSError as error:
+            raise ConfigError(f"cim.listen: {error.strerror}") from error
+        return tuple(http), tuple(https)
+
+    def prepared(self, config: Config) -> Callable[[], None]:
+        """What goes on with the accounts and certificates of another configuration. ConfigError if a file of it is not right."""
+        assert config.cim is not None
+        context = server_context(config.cim, self._directory) if config.cim.https else None
+
+        def reload() -> None:
+            self._accounts.renew(config.accounts, config.cim_certificates)
+            if context is not None:
+                self._server.renew(context)
+
+        return reload
+
+    async def stop(self) -> None:
+        """Stop listening and close what is open. Bounded."""
+        await self._server.stop()
+
+    def _held(self) -> Sequence[pywbem.CIMInstance]:
+        """All instances that are no rows."""
+        return self._account
+
+    def _locked_out(self, who: Principal, target: str, result: str) -> None:
+        self._operations.note(who, "-", "Authenticate", target, result)
+
+
+def _mechanisms(cim: Cim) -> list[Mechanism]:
+    """How the server is reached."""
+    found = []
+    ways = [Authentication.BASIC, *([Authentication.NONE] if cim.anonymous is not None else [])]
+    if cim.http:
+        found.append(Mechanism(scheme="http", authentication=tuple(ways)))
+    if cim.https:
+        shown = [Authentication.CERTIFICATE] if cim.client_ca is not None else []
+        found.append(Mechanism(scheme="https", authentication=(*ways, *shown)))
+    return found
