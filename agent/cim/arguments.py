@@ -54,9 +54,10 @@ class Parameters:
         text = self.text(name)
         if text is None:
             return None
-        if not (text.strip().isascii() and text.strip().isdecimal() and int(text.strip()[:20]) <= 0xFFFF_FFFF):
+        digits = text.strip()
+        if not (digits.isascii() and digits.isdecimal() and len(digits) <= 20 and int(digits) <= 0xFFFF_FFFF):
             raise _wrong(f"{name} is no uint32")
-        return int(text)
+        return int(digits)
 
     def class_name(self, name: str) -> str | None:
         match self._given.get(name.lower()):

@@ -4,7 +4,7 @@ references. They are few: those of the Interop namespace.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pywbem
@@ -38,30 +38,46 @@ class Bridge:
 
 def name_xml(path: pywbem.CIMInstanceName) -> str:
     """INSTANCENAME of a path."""
-    bare = path.copy()
-    bare.namespace = bare.host = None
-    return str(bare.tocimxmlstr())
+    keys = "".join(
+        f'<KEYBINDING NAME="{name}">{_key_xml(each)}</KEYBINDING>' for name, each in path.keybindings.items()
+    )
+    return f'<INSTANCENAME CLASSNAME="{path.classname}">{keys}</INSTANCENAME>'
 
 
-def instance_xml(instance: pywbem.CIMInstance, wanted: Wanted) -> str:
-    """INSTANCE with the wanted properties. No element is written in the short form of an empty one, which the parser of
-    sblim's wbemcli does not know."""
+def _key_xml(key: object) -> str:
+    if isinstance(key, pywbem.CIMInstanceName):
+        return reference(key.namespace, name_xml(key))
+    kind = "boolean" if isinstance(key, bool) else "numeric" if isinstance(key, int | float) else "string"
+    told = (
+        pywbem.cimtype(key)
+        if not isinstance(key, int | float) or isinstance(key, bool | pywbem.CIMInt | pywbem.CIMFloat)
+        else None
+    )
+    typed = "" if told is None else f' TYPE="{told}"'
+    return f'<KEYVALUE VALUETYPE="{kind}"{typed}>{atom(key)}</KEYVALUE>'
+
+
+def instance_xml(instance: pywbem.CIMInstance, wanted: Wanted, origins: Mapping[str, str] | None = None) -> str:
+    """INSTANCE with the wanted properties, and where they stem from if ``origins`` tells.
+
+    No element is written in the short form of an empty one, which the parser of sblim's wbemcli does not know.
+    """
     inside = "".join(
-        _property(each)
+        _property(each, "" if origins is None else f' CLASSORIGIN="{origins[name.lower()]}"')
         for name, each in instance.properties.items()
         if wanted.properties is None or name.lower() in wanted.properties
     )
     return f'<INSTANCE CLASSNAME="{instance.classname}">{inside}</INSTANCE>'
 
 
-def _property(p: pywbem.CIMProperty) -> str:
+def _property(p: pywbem.CIMProperty, origin: str) -> str:
     if p.type == "reference":
         value = "" if p.value is None else reference(p.value.namespace, name_xml(p.value))
         target = "" if p.value is None else f' REFERENCECLASS="{p.value.classname}"'
-        return f'<PROPERTY.REFERENCE NAME="{p.name}"{target}>{value}</PROPERTY.REFERENCE>'
+        return f'<PROPERTY.REFERENCE NAME="{p.name}"{target}{origin}>{value}</PROPERTY.REFERENCE>'
     tag = "PROPERTY.ARRAY" if p.is_array else "PROPERTY"
     embedded = f' EmbeddedObject="{p.embedded_object}"' if p.embedded_object else ""
-    return f'<{tag} NAME="{p.name}" TYPE="{p.type}"{embedded}>{value_xml(p.value)}</{tag}>'
+    return f'<{tag} NAME="{p.name}"{origin} TYPE="{p.type}"{embedded}>{value_xml(p.value)}</{tag}>'
 
 
 def value_xml(value: object) -> str:

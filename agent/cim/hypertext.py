@@ -105,7 +105,7 @@ class Reader:
         end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0:
             self._searched = len(buffer)
-            if len(buffer) > HEAD_LIMIT:
+            if len(buffer) > HEAD_LIMIT + 3:  # what has come of the end may still be whole
                 raise Refused(431, f"the headers are longer than {HEAD_LIMIT} bytes")
             return None
         if end > HEAD_LIMIT:
@@ -172,7 +172,7 @@ class Reader:
         limit = CHUNK_LINE if self._chunked == "size" else TRAILERS
         end = self._buffer.find(b"\r\n", at, at + limit + 2)
         if end < 0:
-            if len(self._buffer) - at > limit:
+            if len(self._buffer) - at > limit + 1:  # half of its end may have come
                 raise Refused(400, "a line between chunks is too long")
             return None
         return bytes(self._buffer[at:end])

@@ -406,11 +406,17 @@ def _shown(text: str) -> str:
 _UNWRITABLE = {code: "\ufffd" for code in range(0x20) if code not in (0x09, 0x0A, 0x0D)}
 _UNWRITABLE |= dict.fromkeys((0xFFFE, 0xFFFF, *range(0xD800, 0xE000)), "\ufffd")
 _ESCAPES = _UNWRITABLE | {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;", 0x0D: "&#13;"}
+_QUOTED = _ESCAPES | {0x09: "&#9;", 0x0A: "&#10;"}
 
 
 def escape(text: str) -> str:
     """Text as character data or attribute value; what XML cannot hold becomes U+FFFD."""
     return text.translate(_ESCAPES)
+
+
+def _quoted(text: str) -> str:
+    """The same for what a client sent and gets back in an attribute: a reader makes spaces of bare ends of lines there."""
+    return text.translate(_QUOTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -428,7 +434,7 @@ class Frame:
 def frame(request: Request) -> Frame:
     """The frame of a successful answer to an intrinsic operation, for objects within IRETURNVALUE."""
     before, after = _envelope(request.message_id)
-    name = escape(request.name)
+    name = _quoted(request.name)
     return Frame(
         head=f'{before}<IMETHODRESPONSE NAME="{name}"><IRETURNVALUE>'.encode(),
         tail=f"</IRETURNVALUE></IMETHODRESPONSE>{after}".encode(),
@@ -454,7 +460,7 @@ def pull_frame(request: Request) -> Frame:
 def done(request: Request) -> bytes:
     """The answer to an intrinsic operation that gives nothing back."""
     before, after = _envelope(request.message_id)
-    return f'{before}<IMETHODRESPONSE NAME="{escape(request.name)}"></IMETHODRESPONSE>{after}'.encode()
+    return f'{before}<IMETHODRESPONSE NAME="{_quoted(request.name)}"></IMETHODRESPONSE>{after}'.encode()
 
 
 def error(request: Request, code: int, description: str) -> bytes:
@@ -462,7 +468,7 @@ def error(request: Request, code: int, description: str) -> bytes:
     before, after = _envelope(request.message_id)
     tag = "IMETHODRESPONSE" if request.kind is Kind.INTRINSIC else "METHODRESPONSE"
     return (
-        f'{before}<{tag} NAME="{escape(request.name)}"><ERROR CODE="{code}" DESCRIPTION="{escape(description)}"/>'
+        f'{before}<{tag} NAME="{_quoted(request.name)}"><ERROR CODE="{code}" DESCRIPTION="{_quoted(description)}"/>'
         f"</{tag}>{after}"
     ).encode()
 
@@ -471,7 +477,7 @@ def method_answer(request: Request, return_type: str, value: object, outs: Itera
     """The answer to an extrinsic method; ``outs`` are PARAMVALUE elements."""
     before, after = _envelope(request.message_id)
     return (
-        f'{before}<METHODRESPONSE NAME="{escape(request.name)}">'
+        f'{before}<METHODRESPONSE NAME="{_quoted(request.name)}">'
         f'<RETURNVALUE PARAMTYPE="{return_type}"><VALUE>{escape(str(value))}</VALUE></RETURNVALUE>'
         f"{''.join(outs)}</METHODRESPONSE>{after}"
     ).encode()
@@ -482,7 +488,7 @@ def value_parameter(name: str, cim_type: str, value: object) -> str:
     head = f'<PARAMVALUE NAME="{escape(name)}" PARAMTYPE="{cim_type}"'
     match value:
         case None:
-            return f"{head}/>"
+            return f"{head}></PARAMVALUE>"
         case pywbem.CIMInstanceName():
             return f"{head}><VALUE.REFERENCE>{value.tocimxmlstr()}</VALUE.REFERENCE></PARAMVALUE>"
         case list() | tuple():
@@ -516,6 +522,6 @@ def _real(value: float) -> str:
 def _envelope(message_id: str) -> tuple[str, str]:
     return (
         '<?xml version="1.0" encoding="utf-8" ?>\n<CIM CIMVERSION="2.0" DTDVERSION="2.0">'
-        f'<MESSAGE ID="{escape(message_id)}" PROTOCOLVERSION="1.0"><SIMPLERSP>',
+        f'<MESSAGE ID="{_quoted(message_id)}" PROTOCOLVERSION="1.0"><SIMPLERSP>',
         "</SIMPLERSP></MESSAGE></CIM>\n",
     )

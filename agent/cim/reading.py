@@ -101,6 +101,13 @@ class Reading:
         kept = held.find(context.space.held(), path)
         if kept is not None:
             return tell.held([kept])
+        ends = {role.lower(): each for role, each in path.keybindings.items()}
+        for bridge in self._bridges:
+            if bridge.association == name and bridge.association in context.space.repository:
+                row = ends.get(bridge.row_role.lower())
+                if self._spans_over(bridge, ends.get(bridge.held_role.lower()), row):
+                    found = context.world.locate(row)
+                    return tell.spans(bridge, found.cls, found.hypervisor, found.table, [found.place])
         if not context.space.has_rows:
             raise CimError(Status.NOT_FOUND, f"there is no such instance of {name}")
         association = self._schema.associations.get(name.lower())
@@ -108,6 +115,15 @@ class Reading:
             return self._pair(context.world, association, path, tell)
         found = context.world.locate(path)
         return tell.rows(found.cls, found.hypervisor, found.table, [found.place])
+
+    def _spans_over(self, bridge: Bridge, kept: object, row: object) -> bool:
+        """Whether a bridge leads from what one path names to what another does, if that is there."""
+        return (
+            isinstance(kept, pywbem.CIMInstanceName)
+            and isinstance(row, pywbem.CIMInstanceName)
+            and held.same_path(bridge.path, kept)
+            and str(row.classname).lower() == bridge.cls.lower()
+        )
 
     def _pair(self, world: World, association: AssociationClass, path: pywbem.CIMInstanceName, tell: Teller) -> bytes:
         """The one instance of an association with this path, if what it names is associated."""
@@ -235,7 +251,8 @@ class Reading:
             rows = results.around(context.world, found, wants, lambda cls: self._keep(cls, found.hypervisor, query))
             bridges = [b for b in self._bridges if b.cls.lower() == found.cls.name.lower() and self._leads(filters, b)]
             return [*rows, *self._held((b.path for b in bridges), query)]
-        assert kept is not None
+        if kept is None:
+            return []
         ends = [tie.other for tie in self._ties(context, kept) if self._fits(filters, tie)]
         bridges = [b for b in self._bridges if held.same_path(b.path, kept.path) and self._comes(filters, b)]
         classes = dict.fromkeys(b.cls for b in bridges)
@@ -267,7 +284,8 @@ class Reading:
             )
             bridges = [b for b in self._bridges if b.cls.lower() == found.cls.name.lower() and self._leads(filters, b)]
             return [*pairs, *(self._span(b, found, query) for b in bridges)]
-        assert kept is not None
+        if kept is None:
+            return []
         ties = [tie.association for tie in self._ties(context, kept) if self._fits(filters, tie)]
         own = [each for i, each in enumerate(ties) if each not in ties[:i] and self._lets(query, each)]
         bridges = [b for b in self._bridges if held.same_path(b.path, kept.path) and self._comes(filters, b)]
@@ -288,11 +306,15 @@ class Reading:
         return Spans(bridge=bridge, cls=found.cls, hypervisor=found.hypervisor, places=here(found), keep=lets)
 
     def _source(self, context: Context, path: pywbem.CIMInstanceName) -> tuple[Found | None, pywbem.CIMInstance | None]:
-        """The instance whose neighbours are asked for: a row, or one that is held."""
+        """The instance whose neighbours are asked for: a row, or one that is held. An association of rows is neither, and has
+        no neighbours."""
         name = context.space.class_name(path.classname, Status.INVALID_PARAMETER)
         kept = held.find(context.space.held(), path)
         if kept is not None:
             return None, kept
+        if name.lower() in self._associations:
+            self._one(context, path, Wanted())  # it is there
+            return None, None
         if not context.space.has_rows:
             raise CimError(Status.NOT_FOUND, f"there is no such instance of {name}")
         return context.world.locate(path), None

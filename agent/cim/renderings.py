@@ -59,7 +59,7 @@ class Renderings:
 
     def __init__(self, origins: Callable[[str], Mapping[str, str]], limit: int = LIMIT) -> None:
         """``origins`` gives, for a class, the class that each of its properties stems from."""
-        self._origins = origins
+        self.origins = origins
         self._limit = limit
         self._size = 0
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
@@ -138,7 +138,7 @@ class Renderings:
             if isinstance(part, _Name):
                 template = Template(name_parts(cls))
             else:
-                origins = self._origins(cls.name) if part.class_origin else None
+                origins = self.origins(cls.name) if part.class_origin else None
                 template = Template(instance_parts(cls, part.properties, origins))
             self._templates[cls.name, part] = template
             while len(self._templates) > TEMPLATES:

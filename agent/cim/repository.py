@@ -179,6 +179,8 @@ def _merge_features(into: Any, declared: Any, origin: str, *, own: bool) -> None
     """Adds a class's properties or methods to the inherited ones."""
     for feature in into.values():
         feature.propagated = True
+        for each in (feature, *(feature.parameters.values() if isinstance(feature, pywbem.CIMMethod) else ())):
+            _merge_qualifiers(each.qualifiers, {}, own=own)
     for name, feature in declared.items():
         copied = _copied(feature)
         copied.class_origin, copied.propagated = origin, not own

@@ -8,11 +8,11 @@ all its steps in the same world, and so agrees with itself.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from weakref import WeakKeyDictionary
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import pywbem
 
@@ -78,24 +78,32 @@ class Teller:
         of = self.renderings.of
         fars = of(link.far, NAME, hypervisor, tables[0], [far for far, _ in pairs])
         nears = of(link.near, NAME, hypervisor, tables[1], [near for _, near in pairs])
-        write = association_writer(association, link, self.wanted, self.form, self._where)
+        write = association_writer(
+            association, link, self.wanted, self.form, self._where, self._origins(association.name)
+        )
         return b"".join(map(write, fars, nears))
 
     def spans(self, bridge: Bridge, cls: InstanceClass, hypervisor: str, table: Table, places: Sequence[int]) -> bytes:
         """The instances of an association between one instance that is held and the rows at these places."""
         if not places:
             return b""
-        write = bridge_writer(bridge, cls, self.wanted, self.form, self._where)
+        origins = self._origins(bridge.association)
+        write = bridge_writer(bridge, cls, self.wanted, self.form, self._where, origins)
         return b"".join(map(write, self.renderings.of(cls, NAME, hypervisor, table, places)))
 
     def held(self, instances: Sequence[pywbem.CIMInstance]) -> bytes:
         """Instances that are held as they are, each in the namespace that its path has."""
         return "".join(
             self.form.around(
-                _namespace_path(self.host, each.path.namespace), name_xml(each.path), instance_xml(each, self.wanted)
+                _namespace_path(self.host, each.path.namespace),
+                name_xml(each.path),
+                instance_xml(each, self.wanted, self._origins(each.classname)),
             )
             for each in instances
         ).encode()
+
+    def _origins(self, name: str) -> Mapping[str, str] | None:
+        return self.renderings.origins(name) if self.wanted.class_origin else None
 
     def _joined(self, size: int, names: Sequence[bytes] | None, instances: Sequence[bytes] | None) -> bytes:
         """All of them, with what stands around each."""

@@ -30,6 +30,7 @@ from agent.cim import messages
 from agent.cim.accounts import Accounts
 from agent.cim.certificates import Peer, of_client, tls_context
 from agent.cim.connections import Connection, Connections, Use, places, share
+from agent.cim.familiar import Familiar
 from agent.cim.hypertext import (
     BadGzip,
     Head,
@@ -135,6 +136,7 @@ class Server:
         self.provider = provider
         self.accounts = accounts
         self.groups = groups
+        self.familiar = Familiar()
         self.arriving = 0
         self._places = connections
         self._requests = requests
@@ -504,7 +506,7 @@ class _Connection(Connection):
         if head.method == "OPTIONS":
             return await self._refuse(call, 200, "", _ALLOW + _capabilities(tuple(self.server.groups)))
         _check_headers(call)
-        request = await _read(await self._body(head), head)
+        request = await _read(await self._body(head), head, self.server.familiar)
         _check_match(call, request)
         if not self.server.begin(self._peer):
             return await self._refuse(call, 503, "", b"Retry-After: 1\r\n")
@@ -757,13 +759,14 @@ def _charset(content_type: str) -> str | None:
     return _CHARSETS.get(parameter(content_type, "charset") or "")
 
 
-async def _read(body: bytes, head: Head) -> Request:
+async def _read(body: bytes, head: Head, familiar: Familiar) -> Request:
     """The request in a body; a large or compressed one is read in another thread."""
     compressed = head.headers.get("content-encoding", "identity").lower() != "identity"
     charset = _charset(head.headers.get("content-type", ""))
     if compressed or len(body) > HEAVY:
         return await asyncio.to_thread(_understood, body, charset, compressed)
-    return _understood(body, charset, compressed)
+    _check_width(body, charset)
+    return familiar.read(body, _LIMITS)
 
 
 def _understood(body: bytes, charset: str | None, compressed: bool) -> Request:
@@ -772,11 +775,16 @@ def _understood(body: bytes, charset: str | None, compressed: bool) -> Request:
             body = expand(body, BODY_LIMIT)
         except BadGzip as error:
             raise MessageError(400, "request-not-valid", f"the body is not what gzip makes: {error}") from None
+    _check_width(body, charset)
+    return messages.read(body, _LIMITS)
+
+
+def _check_width(body: bytes, charset: str | None) -> None:
+    """What Content-Type says of the characters is so, as far as it shows."""
     if charset is not None and body:
         wide = body[:2] in (b"\xff\xfe", b"\xfe\xff", b"<\x00", b"\x00<")
         if wide != (charset == "utf-16"):
             raise MessageError(400, "request-not-well-formed", f"Content-Type says {charset}, and the body is not")
-    return messages.read(body, _LIMITS)
 
 
 def _check_match(call: _Call, request: Request) -> None:

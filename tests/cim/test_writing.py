@@ -13,7 +13,6 @@ from agent.errors import Failed
 from agent.model.domain import Domain, SetVcpus
 from tests.cim.served import DEFINER, OBSERVER, OPERATOR, Running, call, path_of, serve
 
-
 U32 = pywbem.Uint32(3)
 
 

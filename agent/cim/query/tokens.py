@@ -1,7 +1,7 @@
 """The text of a query as words, numbers, strings and symbols: what the three languages have in common.
 
 Differences that are left: in WQL a backslash escapes only quotes and itself, so that ``"C:\\temp"`` means what it shows;
-CQL and FQL have those of MOF, and ``\\u`` with four to six digits (``charEscape`` of DSP0212). What is no escape stays as it is
+CQL and FQL have ``charEscape`` of DSP0212, which is nearly that of MOF. What is no escape stays as it is
 written, because OpenPegasus, which most clients have been tried against, knows none. All languages take both kinds of
 quotes.
 """
