@@ -91,7 +91,7 @@ class Agent:
     async def _start_cim(self) -> tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]]:
         if self.config.cim is None:
             return (), ()
-        self._cim = CimService(self.config, self.inventories, self.operations)
+        self._cim = CimService(self.config, self.inventories, self.operations, self.state)
         return await self._cim.start()
 
     async def read(self, limit: float) -> list[str]:

@@ -740,7 +740,9 @@ def _network(path: str, value: Any) -> Network:
 _RECEIVERS = re.compile(
     r"(?P<scheme>https?)://(?:\[(?P<six>[^]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<low>[0-9]{1,5})(?:-(?P<high>[0-9]{1,5}))?)?"
 )
-_HOST_NAME = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_HOST_NAME = re.compile(
+    r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)
 
 
 def _receivers(path: str, value: Any) -> Receivers:

@@ -17,7 +17,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -371,32 +371,31 @@ class State:
         ]
 
     def change_queues(
-        self, *, put: Sequence[Queued] = (), tried: Iterable[Queued] = (), done: Iterable[Queued] = (), longest: int
-    ) -> dict[str, int]:
-        """Put messages into queues, note the attempts of those that were tried, take out those that are done with: one
-        commit. Where more than `longest` wait then the oldest go; gives how many in which queue."""
+        self, *, put: Sequence[Queued] = (), tried: Iterable[Queued] = (), done: Iterable[Queued] = (),
+        gone: Iterable[str] = (), longest: int,
+    ) -> dict[str, int]:  # fmt: skip
+        """Put messages into queues, note the attempts of those that were tried, take out those that are done with, and forget
+        the queues that are gone: one commit. Where more than `longest` wait then, the oldest go; gives how many in which
+        queue. Failed if nothing of it could be written."""
         with self._mutex, self._writing() as db:
-            db.executemany("delete from undelivered where queue = ? and place = ?", [(m.queue, m.place) for m in done])
-            db.executemany(
-                "update undelivered set attempts = ? where queue = ? and place = ?",
-                [(m.attempts, m.queue, m.place) for m in tried],
-            )
             db.executemany(
                 "insert or replace into undelivered values (?, ?, ?, ?, ?, ?)",
                 [(m.queue, m.place, m.at, m.reason, m.body, m.attempts) for m in put],
             )
-            gone = {name: self._shortened(db, name, longest) for name in {m.queue for m in put}}
-        return {name: count for name, count in gone.items() if count}
+            db.executemany(
+                "update undelivered set attempts = ? where queue = ? and place = ?",
+                [(m.attempts, m.queue, m.place) for m in tried],
+            )
+            db.executemany("delete from undelivered where queue = ? and place = ?", [(m.queue, m.place) for m in done])
+            db.executemany("delete from undelivered where queue = ?", [(name,) for name in gone])
+            dropped = {name: _shorten(db, name, longest) for name in {m.queue for m in put}}
+        return {name: count for name, count in dropped.items() if count}
 
-    def _shortened(self, db: sqlite3.Connection, queue: str, longest: int) -> int:
-        """Drop the oldest messages of a queue until it is not longer than that; how many went."""
-        return db.execute(
-            "delete from undelivered where queue = ?1 and place <= "
-            "(select place from undelivered where queue = ?1 order by place desc limit 1 offset ?2)",
-            (queue, longest),
-        ).rowcount
 
-    def drop_queues(self, names: Iterable[str]) -> None:
-        """Forget all that waits in these queues."""
-        with self._mutex, self._writing() as db:
-            db.executemany("delete from undelivered where queue = ?", [(name,) for name in names])
+def _shorten(db: sqlite3.Connection, queue: str, longest: int) -> int:
+    """Drop the oldest messages of a queue until it is not longer than that; how many went."""
+    return db.execute(
+        "delete from undelivered where queue = ?1 and place <= "
+        "(select place from undelivered where queue = ?1 order by place desc limit 1 offset ?2)",
+        (queue, longest),
+    ).rowcount

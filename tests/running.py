@@ -64,9 +64,11 @@ def whole(file: int) -> str:
 
 @contextmanager
 def running(
-    *arguments: str, command: Sequence[str] = VIRTMAP, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> Iterator[Agent]:
-    """An agent from when it says `ready` until the block ends; then it is asked to stop, and must do so in order."""
+    *arguments: str, command: Sequence[str] = VIRTMAP, cwd: Path | None = None, env: Mapping[str, str] | None = None,
+    ends: int = 0,
+) -> Iterator[Agent]:  # fmt: skip
+    """An agent from when it says `ready` until the block ends; then it is asked to stop, unless it has ended already, and
+    must have this exit status."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
             [*command, *arguments], stdout=out, stderr=err, cwd=cwd, env=dict(env or environment())
@@ -89,7 +91,7 @@ def running(
             yield Agent(process=process, output=output, complaints=complained)
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            assert process.wait(STOPPING) == 0, complained()
+            assert process.wait(STOPPING) == ends, complained()
             assert "Traceback" not in complained(), complained()
         finally:
             if process.poll() is None:

@@ -535,13 +535,28 @@ ACCOUNT = LEAST + '[[account]]\nname = "ops"\n'
         (CIM + "cleartext = 1", "cim.cleartext: must be true or false"),
         (CIM + "connections = 7", "cim.connections: 7 is not between 8 and 100000"),
         (CIM + "requests = 0", "cim.requests: 0 is not between 1 and 10000"),
-        (CIM + 'indication_destinations = ["*"]', "cim.indication_destinations[0]: '*' is not like https://192.0.2.0/24"),
+        (
+            CIM + 'indication_destinations = ["*"]',
+            "cim.indication_destinations[0]: '*' is not like https://192.0.2.0/24",
+        ),
         (CIM + 'indication_destinations = ["ftp://a"]', "cim.indication_destinations[0]: 'ftp://a' is not like https:"),
-        (CIM + 'indication_destinations = ["http://fd00::/8"]', "cim.indication_destinations[0]: 'http://fd00::/8' is not"),
-        (CIM + 'indication_destinations = ["http://10.0.0.1/8"]', "cim.indication_destinations[0]: 10.0.0.1/8 has host bits"),
-        (CIM + 'indication_destinations = ["http://127.1"]', "cim.indication_destinations[0]: '127.1' does not appear to be"),
+        (
+            CIM + 'indication_destinations = ["http://fd00::/8"]',
+            "cim.indication_destinations[0]: 'http://fd00::/8' is not",
+        ),
+        (
+            CIM + 'indication_destinations = ["http://10.0.0.1/8"]',
+            "cim.indication_destinations[0]: 10.0.0.1/8 has host bits",
+        ),
+        (
+            CIM + 'indication_destinations = ["http://127.1"]',
+            "cim.indication_destinations[0]: '127.1' does not appear to be",
+        ),
         (CIM + 'indication_destinations = ["http://[10.0.0.0/8]"]', "brackets go around IPv6 networks, and only these"),
-        (CIM + 'indication_destinations = ["http://a:0"]', "cim.indication_destinations[0]: 'http://a:0': 0-0 are no ports"),
+        (
+            CIM + 'indication_destinations = ["http://a:0"]',
+            "cim.indication_destinations[0]: 'http://a:0': 0-0 are no ports",
+        ),
         (CIM + 'indication_destinations = ["http://a:9-8"]', "9-8 are no ports"),
         (CIM + "indication_queue = 0", "cim.indication_queue: 0 is not between 1 and 100000"),
         (CIM + "indication_expiry = 0", "cim.indication_expiry: 0 is not between 1 and 2.592e+06 seconds"),

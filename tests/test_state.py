@@ -1,4 +1,4 @@
-"""The state file: arcs that are promises, the engine's ID and boots, texts, the audit trail."""
+"""The state file: arcs that are promises, the engine's ID and boots, texts, the audit trail, what was created, queues."""
 
 import sqlite3
 import stat
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import ConfigError, Failed
-from agent.state import FILE, HIGHEST, VERSION, State
+from agent.state import FILE, HIGHEST, VERSION, Queued, State
 
 
 @pytest.fixture
@@ -310,3 +310,63 @@ def test_what_cannot_be_written_is_not_given(state: State) -> None:
         state.allocate("a", 2, (), ["x", "y"])
     state._db.execute("pragma query_only = off")
     assert state.allocate("a", 2, (), ["y", "w"]) == [2, 1]
+
+
+def test_what_was_created_is_kept_by_kind_and_name(directory: Path) -> None:
+    state = State(directory)
+    state.keep_created([("filter", "b", "1"), ("filter", "a", "2"), ("destination", "a", "3")])
+    state.keep_created([("filter", "b", "4")], [("destination", "a"), ("destination", "absent")])
+    state.close()
+    state = State(directory)
+    assert list(state.created("filter").items()) == [("a", "2"), ("b", "4")]
+    assert state.created("destination") == {}
+    state.close()
+
+
+def test_what_was_created_changes_as_a_whole_or_not_at_all(state: State) -> None:
+    state.keep_created([("filter", "a", "1")])
+    with pytest.raises(Failed, match="cannot be written"):
+        state.keep_created([("filter", "b", "2"), ("filter", "c", None)], [("filter", "a")])  # type: ignore[list-item]
+    assert state.created("filter") == {"a": "1"}
+
+
+def queued(queue: str, place: int, attempts: int = 0) -> Queued:
+    return Queued(queue=queue, place=place, at=1.5, reason="why", body=b"<%d>" % place, attempts=attempts)
+
+
+def test_queues_keep_their_order_across_restarts(directory: Path) -> None:
+    state = State(directory)
+    state.change_queues(put=[queued("a", 2), queued("b", 3), queued("a", 10), queued("a", 4)], longest=10)
+    state.close()
+    state = State(directory)
+    assert state.queues() == {"a": 10, "b": 3}
+    assert state.queued("a", 0, 10) == [queued("a", 2), queued("a", 4), queued("a", 10)]
+    assert state.queued("a", 2, 1) == [queued("a", 4)]
+    assert state.queued("c", 0, 10) == []
+    state.close()
+
+
+def test_what_was_tried_is_counted_and_what_is_done_goes(state: State) -> None:
+    state.change_queues(put=[queued("a", n) for n in (1, 2, 3)], longest=10)
+    state.change_queues(tried=[queued("a", 2, attempts=5)], done=[queued("a", 1), queued("a", 7)], longest=10)
+    assert state.queued("a", 0, 10) == [queued("a", 2, attempts=5), queued("a", 3)]
+    state.change_queues(put=[queued("a", 4), queued("b", 5)], gone=["a", "absent"], longest=10)
+    assert state.queues() == {"b": 5}
+
+
+def test_a_queue_that_is_too_long_loses_its_oldest(state: State) -> None:
+    assert state.change_queues(put=[queued("a", n) for n in (1, 2, 3)], longest=3) == {}
+    more = [queued("a", 4), queued("a", 5), queued("b", 6)]
+    assert state.change_queues(put=more, longest=3) == {"a": 2}
+    assert [m.place for m in state.queued("a", 0, 10)] == [3, 4, 5]
+    assert state.change_queues(put=[queued("a", 7)], done=[queued("a", 3)], longest=3) == {}
+
+
+def test_changes_of_queues_are_one_commit(directory: Path) -> None:
+    state = State(directory)
+    commits: list[str] = []
+    assert state._db is not None
+    state._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "commit" else None)
+    state.change_queues(put=[queued("a", n) for n in range(100)], done=[queued("b", 1)], longest=1000)
+    assert commits == ["commit"]
+    state.close()

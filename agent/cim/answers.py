@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pywbem
@@ -16,7 +16,7 @@ from agent.cim.repository import Repository
 from agent.cim.status import CimError, Status
 from agent.cim.world import World
 
-__all__ = ["Answer", "Context", "Keeper", "Namespace", "done", "failed", "long", "short", "told"]
+__all__ = ["Answer", "Context", "Keeper", "Namespace", "Performer", "done", "failed", "long", "short", "told"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,11 @@ class Keeper(Protocol):
     async def delete(self, path: pywbem.CIMInstanceName, principal: Principal) -> None: ...
 
 
+#: Performs a method, by its name, with its parameters by their names in lower case; gives its return value. Raises CimError;
+#: leaves an audit record of each attempt.
+Performer = Callable[[str, Mapping[str, messages.Value], Principal], Awaitable[int]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Namespace:
     """A namespace: its classes, whether rows are its instances, and the instances that are held for it."""
@@ -59,6 +64,8 @@ class Namespace:
     has_rows: bool = False
     held: Callable[[], Sequence[pywbem.CIMInstance]] = tuple
     keepers: Sequence[Keeper] = ()
+    #: Who performs methods of instances that are held, by class in lower case.
+    performers: Mapping[str, Performer] = field(default_factory=dict)
 
     def class_name(self, name: str, status: Status = Status.INVALID_CLASS) -> str:
         """The class's declared name; a CimError of that status when the namespace has none such."""

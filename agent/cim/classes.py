@@ -13,7 +13,7 @@ sources, the MOF text and GetClass read declarations, and both come from the sam
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +26,8 @@ from agent.schema.types import Enumeration, Flags, Kind
 
 __all__ = [
     "CHILD_NAMESPACE",
+    "INDICATION_SERVICE",
+    "SEND_TEST",
     "AssociationClass",
     "ClassDefinition",
     "Column",
@@ -53,6 +55,10 @@ RETURN_VALUES = (("0", "Completed with No Error"), ("4096", "Method Parameters C
 COMPLETED = 0
 JOB_STARTED = 4096
 
+#: The class of the service that delivers indications, and its method that tries a destination.
+INDICATION_SERVICE = f"{PREFIX}IndicationService"
+SEND_TEST = "SendTestIndication"
+
 #: The argument by which an operation is told whether to change what runs or its definition.
 IMPACT = "impact"
 
@@ -78,6 +84,15 @@ class Filled:
     def value(self, given: tuple[Any, ...]) -> Any:
         """The property's value for the values that the columns have in a row."""
         return self.fill.value(self.name, tuple(map(_as_declared, self.columns, given)))
+
+    def function(self) -> Callable[..., Any]:
+        """`value` of so many values, as quick as the declaration allows."""
+        how = self.fill.how
+        if how is None or any(spec.enumeration is not None for spec in self.columns):
+            return lambda *given: self.value(given)
+        if len(self.columns) == 1:
+            return lambda given: None if given is None else how(given)
+        return lambda *given: None if None in given else how(*given)
 
 
 def _as_declared(spec: Field, value: Any) -> Any:
@@ -771,13 +786,43 @@ def _child_namespace() -> ClassDefinition:
     return ClassDefinition(name=CHILD_NAMESPACE, superclass=None, local=local, ours=False)
 
 
+def _indication_service() -> ClassDefinition:
+    """The service that delivers indications: the DMTF's, and a way to try a destination."""
+    destination = pywbem.CIMParameter(
+        "Destination",
+        "reference",
+        reference_class="CIM_ListenerDestination",
+        qualifiers=[
+            *_direction(True, False),
+            *_qualifiers(Required=True, Description="Where the test is sent, whatever the filters say."),
+        ],
+    )
+    test = pywbem.CIMMethod(
+        SEND_TEST,
+        return_type="uint32",
+        parameters=[destination],
+        qualifiers=_qualifiers(
+            Description="Send a test indication to a destination. Needs the access level operate.",
+            **_value_map(RETURN_VALUES[:1]),
+        ),
+    )
+    local = pywbem.CIMClass(
+        INDICATION_SERVICE,
+        superclass="CIM_IndicationService",
+        qualifiers=_class_qualifiers("The service of this server that delivers indications."),
+        methods=[test],
+    )
+    return ClassDefinition(name=INDICATION_SERVICE, superclass="CIM_IndicationService", local=local, ours=True)
+
+
 # --- all of it --------------------------------------------------------------------------------------------------------
 
 
 def build(model: Model) -> Schema:
     """Every class that the model gives rise to, on the DMTF's classes beneath them."""
     classes: dict[str, ClassDefinition] = {name.lower(): _from_dmtf(cls) for name, cls in dmtf.classes.items()}
-    classes[CHILD_NAMESPACE.lower()] = _child_namespace()
+    for definition in (_child_namespace(), _indication_service()):
+        classes[definition.name.lower()] = definition
     instances: dict[str, InstanceClass] = {}
     associations: dict[str, AssociationClass] = {}
     methods: dict[str, Mapping[str, MethodPlan]] = {}

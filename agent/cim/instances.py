@@ -10,7 +10,6 @@ know in nearly all; one that turns out to hold a NULL brings whole elements from
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -287,9 +286,10 @@ def _slot(part: Dynamic) -> Slot:
             return Slot(part=part, columns=(spec.position,), element=_of_column(spec, part, element))
         case Filled() as source:
             columns = tuple(spec.position for spec in source.columns)
+            value_of = source.function()
 
             def made(*values: Any) -> str:
-                return element(source.value(values))
+                return element(value_of(*values))
 
             # What is made of a single column is made once for each value that the column takes.
             return Slot(part=part, columns=columns, element=made if len(columns) > 1 else lru_cache(maxsize=4096)(made))
@@ -308,7 +308,7 @@ def _of_column(spec: Field, part: Dynamic, element: Callable[[Any], str]) -> Cal
         def of_text(text: str | None) -> str:
             if text is None:
                 return null
-            return f"{before}{text if _unsafe(text) is None else escape(text)}{after}"
+            return f"{before}{escape(text)}{after}"
 
         return of_text
     if part.type == "datetime":
@@ -336,10 +336,6 @@ def value(source: Source, record: tuple[Any, ...], hypervisor: str) -> Any:
             return hypervisor
 
 
-#: What XML has to escape or cannot hold.
-_unsafe = re.compile('[&<>"\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]').search
-
-
 @lru_cache(maxsize=4096)
 def timestamp(moment: datetime) -> str:
     """A CIM datetime in UTC (DSP0004 5.2.4)."""
@@ -350,6 +346,8 @@ def timestamp(moment: datetime) -> str:
 def _text(value: Any) -> str:
     """The text between the tags of a VALUE, or of a VALUE.ARRAY for a tuple."""
     match value:
+        case str():
+            return escape(value)
         case tuple() | list():
             return "".join(f"<VALUE>{_text(each)}</VALUE>" for each in value)
         case bool():

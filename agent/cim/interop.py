@@ -2,7 +2,7 @@
 
 Which server this is and how it is reached, its namespaces, the profiles that it follows, and the service that delivers
 indications. All this is fixed while the server runs, and comes as instances whose associations are instances as well.
-What changes is not here: filters, destinations and subscriptions are agent.cim.subscriptions', and which rows conform
+What changes is not here: filters, destinations and subscriptions are agent.cim.indications.subscriptions', and which rows conform
 to a profile follows from their class (`bridges`), so that it costs no request anything.
 
 The system that all of it is scoped by is a CIM_ComputerSystem of its own, the machine that the agent runs on: not a
@@ -24,7 +24,7 @@ from typing import Any
 import pywbem
 
 from agent.cim import namespaces
-from agent.cim.classes import CHILD_NAMESPACE, VERSION
+from agent.cim.classes import CHILD_NAMESPACE, INDICATION_SERVICE, VERSION
 from agent.cim.held import Bridge
 from agent.schema import dmtf
 
@@ -164,7 +164,7 @@ def system_keys(host: str) -> dict[str, str]:
 
 def service_path(host: str) -> Any:
     """The path of the indication service."""
-    return _path("CIM_IndicationService", {**system_keys(host), **_created("CIM_IndicationService", "indications")})
+    return _path(INDICATION_SERVICE, {**system_keys(host), **_created(INDICATION_SERVICE, "indications")})
 
 
 def _created(name: str, identity: str) -> dict[str, str]:
@@ -323,6 +323,7 @@ def _delivery(host: str, system: Any, delivery: Delivery) -> list[Any]:
         SubscriptionRemovalAction=int(delivery.removal),
         SubscriptionRemovalTimeInterval=delivery.removal_interval,
     )
+    service.classname, service.path = INDICATION_SERVICE, service_path(host)
     capabilities = _instance(
         "CIM_IndicationServiceCapabilities",
         InstanceID="virtmap:indications/capabilities",

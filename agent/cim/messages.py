@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -46,6 +47,10 @@ _Made = TypeVar("_Made")
 #: Embedded instances within embedded instances (DSP0201 5.2.7 sets no bound; a server must).
 EMBEDDED_DEPTH = 8
 
+#: Characters of the reason of a refusal, and of the description of an error, which quote what a client sent.
+REASON = 300
+DESCRIPTION = 2000
+
 
 class MessageError(Exception):
     """A request that cannot be answered by a CIM error: the HTTP status and the CIMError header (DSP0200 7.3)."""
@@ -58,7 +63,9 @@ class MessageError(Exception):
 
 
 def _not_valid(reason: str) -> MessageError:
-    return MessageError(400, "request-not-valid", reason)
+    """That the request breaks DSP0201. The reason goes into a line of the log, so that it is made one, and not too long."""
+    line = "".join(each if each.isprintable() else " " for each in reason[:REASON])
+    return MessageError(400, "request-not-valid", line)
 
 
 class Kind(enum.Enum):
@@ -409,9 +416,13 @@ _ESCAPES = _UNWRITABLE | {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;",
 _QUOTED = _ESCAPES | {0x09: "&#9;", 0x0A: "&#10;"}
 
 
+#: Whether there is anything to escape: most texts have nothing, and this is quicker than translating them.
+_unsafe = re.compile('[&<>"\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]').search
+
+
 def escape(text: str) -> str:
     """Text as character data or attribute value; what XML cannot hold becomes U+FFFD."""
-    return text.translate(_ESCAPES)
+    return text if _unsafe(text) is None else text.translate(_ESCAPES)
 
 
 def _quoted(text: str) -> str:
@@ -467,6 +478,7 @@ def error(request: Request, code: int, description: str) -> bytes:
     """The answer that says by a CIM status code (DSP0200 5.2.5) why there is no other."""
     before, after = _envelope(request.message_id)
     tag = "IMETHODRESPONSE" if request.kind is Kind.INTRINSIC else "METHODRESPONSE"
+    description = description[:DESCRIPTION]
     return (
         f'{before}<{tag} NAME="{_quoted(request.name)}"><ERROR CODE="{code}" DESCRIPTION="{_quoted(description)}"/>'
         f"</{tag}>{after}"

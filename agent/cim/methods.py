@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import pywbem
 
 from agent.access import Principal
-from agent.cim import messages, statechange
+from agent.cim import held, messages, statechange
 from agent.cim.answers import Answer, Namespace
 from agent.cim.arguments import Parameters, operation_of
 from agent.cim.classes import COMPLETED, JOB_STARTED, PREFIX, MethodPlan, Schema
@@ -40,8 +40,7 @@ class Methods:
             self._find(name, request.name)
             raise CimError(Status.INVALID_PARAMETER, f"{request.name} is a method of instances, not of the class")
         if not space.has_rows:
-            self._find(name, request.name)
-            raise CimError(Status.NOT_FOUND, f"there is no such instance of {name}")
+            return await self._of_held(request, space, name, target, principal)
         found = world.locate(target)
         plan = self._find(found.cls.name, request.name)
         if plan is None:
@@ -54,6 +53,24 @@ class Methods:
         ]
         outs += _job_out(result) if plan.operation.job else []
         return method_answer(request, COMPLETED if result.ended else JOB_STARTED, outs)
+
+    async def _of_held(
+        self, request: Request, space: Namespace, name: str, target: pywbem.CIMInstanceName, principal: Principal
+    ) -> Answer:
+        """A method of an instance that is held."""
+        if not self._declares(name, request.name):
+            raise CimError(Status.METHOD_NOT_FOUND, f"{name} has no method {request.name[:80]}")
+        if held.find(space.held(), target) is None:
+            raise CimError(Status.NOT_FOUND, f"there is no such instance of {name}")
+        performer = space.performers.get(name.lower())
+        if performer is None:
+            raise CimError(Status.METHOD_NOT_AVAILABLE, f"{name} does not implement {request.name[:80]}")
+        return method_answer(request, await performer(request.name, request.parameters, principal))
+
+    def _declares(self, class_name: str, method: str) -> bool:
+        """Whether a class has or inherits a method."""
+        lineage = (class_name.lower(), *self._schema.ancestors(class_name))
+        return any(method.lower() == m.lower() for each in lineage for m in self._schema.classes[each].local.methods)
 
     async def _asked(
         self, principal: Principal, found: Found, plan: MethodPlan, given: Mapping[str, messages.Value]
@@ -73,8 +90,7 @@ class Methods:
         plan = self._schema.methods.get(class_name.lower(), {}).get(method.lower())
         if plan is not None:
             return plan
-        lineage = (class_name.lower(), *self._schema.ancestors(class_name))
-        if not any(method.lower() == m.lower() for each in lineage for m in self._schema.classes[each].local.methods):
+        if not self._declares(class_name, method):
             raise CimError(Status.METHOD_NOT_FOUND, f"{class_name} has no method {method[:80]}")
         if method.lower() != statechange.METHOD.lower() or not self._schema.is_a(
             class_name, "CIM_EnabledLogicalElement"

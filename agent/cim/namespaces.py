@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from agent.cim.classes import CHILD_NAMESPACE, Schema
+from agent.cim.classes import CHILD_NAMESPACE, INDICATION_SERVICE, Schema
 from agent.schema.dmtf import interop, subscription
 
 __all__ = [
@@ -58,10 +58,13 @@ _GENERIC = ("CIM_ComputerSystem", "CIM_Processor", "CIM_Memory")
 _OF_INTEROP = tuple(each.name for area in (interop, subscription) for each in area.CLASSES)
 
 #: What interop shows, without the superclasses that these bring.
-INTEROP_CLASSES = (*_OF_INTEROP, *_SHARED, CHILD_NAMESPACE)
+INTEROP_CLASSES = (*_OF_INTEROP, *_SHARED, INDICATION_SERVICE, CHILD_NAMESPACE)
 
 #: Classes that root/virtmap does not show.
-INTEROP_ONLY = frozenset(_OF_INTEROP) - {*_CONFORMANCE, "CIM_RegisteredSpecification"} | {CHILD_NAMESPACE}
+INTEROP_ONLY = frozenset(_OF_INTEROP) - {*_CONFORMANCE, "CIM_RegisteredSpecification"} | {
+    INDICATION_SERVICE,
+    CHILD_NAMESPACE,
+}
 
 
 def shown(schema: Schema) -> Mapping[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ import pywbem
 from agent import __version__
 from agent.access import Principal
 from agent.cim import interop, namespaces, schema_operations
-from agent.cim.answers import Answer, Context, Keeper, Namespace, failed
+from agent.cim.answers import Answer, Context, Keeper, Namespace, Performer, failed
 from agent.cim.classes import Schema
 from agent.cim.classes import build as build_schema
 from agent.cim.messages import Kind, Request
@@ -46,10 +46,11 @@ class Provider:
         schema: Schema | None = None,
         held: Callable[[], Sequence[pywbem.CIMInstance]] | None = None,
         keepers: Sequence[Keeper] = (),
+        performers: Mapping[str, Performer] | None = None,
     ) -> None:
         """``host`` is the name that paths in answers give this server; ``held`` gives the instances that are no rows, each in
         the namespace of its path (by default what every server says of itself); ``keepers`` keep those of them that clients
-        can change."""
+        can change, ``performers`` perform their methods, by class in lower case."""
         self.schema = schema or build_schema(MODEL)
         self._inventories = inventories
         self._operations = operations
@@ -59,7 +60,7 @@ class Provider:
         if held is None:
             account = [*interop.instances(host, __version__), *interop.child_namespaces(namespaces.ROOT)]
             held = partial(tuple, account)
-        self._spaces = self._namespaces(held, keepers)
+        self._spaces = self._namespaces(held, keepers, performers or {})
         reading = Reading(
             self.schema, self.renderings, Contexts(), host=host, held=held, bridges=tuple(interop.bridges())
         )
@@ -68,7 +69,10 @@ class Provider:
         self._write: Mapping[str, Callable[[Context], Awaitable[Answer]]] = Writing(self.schema, operations).operations
 
     def _namespaces(
-        self, held: Callable[[], Sequence[pywbem.CIMInstance]], keepers: Sequence[Keeper]
+        self,
+        held: Callable[[], Sequence[pywbem.CIMInstance]],
+        keepers: Sequence[Keeper],
+        performers: Mapping[str, Performer],
     ) -> Mapping[str, Namespace]:
         shown = namespaces.shown(self.schema)
 
@@ -79,7 +83,10 @@ class Provider:
             namespaces.ROOT: space(namespaces.ROOT, held=partial(_of_namespace, held, namespaces.ROOT)),
             namespaces.VIRTMAP: space(namespaces.VIRTMAP, has_rows=True),
             namespaces.INTEROP: space(
-                namespaces.INTEROP, held=partial(_of_namespace, held, namespaces.INTEROP), keepers=keepers
+                namespaces.INTEROP,
+                held=partial(_of_namespace, held, namespaces.INTEROP),
+                keepers=keepers,
+                performers=performers,
             ),
             namespaces.CIMV2: space(namespaces.CIMV2, has_rows=True),
         }

@@ -60,6 +60,7 @@ class Reading:
         self._host = host
         self._all_held = held
         self._bridges = bridges
+        self._ends: dict[pywbem.CIMInstanceName, pywbem.CIMInstance | None] = {}
         self._associations = frozenset(
             name for name, cls in schema.classes.items() if "Association" in cls.local.qualifiers
         )
@@ -250,26 +251,35 @@ class Reading:
             wants = partial(self._wants, context, filters)
             rows = results.around(context.world, found, wants, lambda cls: self._keep(cls, found.hypervisor, query))
             bridges = [b for b in self._bridges if b.cls.lower() == found.cls.name.lower() and self._leads(filters, b)]
-            return [*rows, *self._held((b.path for b in bridges), query)]
+            return [*rows, *self._held(filter(None, map(self._at_end, bridges)), query)]
         if kept is None:
             return []
-        ends = [tie.other for tie in self._ties(context, kept) if self._fits(filters, tie)]
+        there = context.space.held()
+        ends = [held.find(there, tie.other) for tie in self._ties(context, kept) if self._fits(filters, tie)]
         bridges = [b for b in self._bridges if held.same_path(b.path, kept.path) and self._comes(filters, b)]
         classes = dict.fromkeys(b.cls for b in bridges)
-        return [*self._held(ends, query), *(s for name in classes for s in self._rows(context.world, name, query))]
+        return [
+            *self._held(filter(None, ends), query),
+            *(s for name in classes for s in self._rows(context.world, name, query)),
+        ]
 
     def _rows(self, world: World, name: str, query: Query | None) -> list[Source]:
         cls = self._schema.instances[name.lower()]
         return [all_rows(cls, hypervisor, self._keep(cls, hypervisor, query)) for hypervisor in world.hypervisors]
 
-    def _held(self, paths: Iterable[pywbem.CIMInstanceName], query: Query | None) -> list[Source]:
-        """The instances with these paths that are held, each once."""
+    def _held(self, instances: Iterable[pywbem.CIMInstance], query: Query | None) -> list[Source]:
+        """These instances that are held, each once."""
         found: list[pywbem.CIMInstance] = []
-        for path in paths:
-            instance = held.find(self._all_held(), path)
-            if instance is not None and instance not in found and self._lets(query, instance):
+        for instance in instances:
+            if instance not in found and self._lets(query, instance):
                 found.append(instance)
         return [Held(instances=found)] if found else []
+
+    def _at_end(self, bridge: Bridge) -> pywbem.CIMInstance | None:
+        """What is held at the end of a bridge. It stays there, so it is looked for once."""
+        if bridge.path not in self._ends:
+            self._ends[bridge.path] = held.find(self._all_held(), bridge.path)
+        return self._ends[bridge.path]
 
     def _referring(
         self, context: Context, path: pywbem.CIMInstanceName, filters: _Filters, query: Query | None

@@ -1,4 +1,4 @@
-"""The WBEM server of an agent, put together from its configuration: accounts, namespaces, HTTP and HTTPS."""
+"""The WBEM server of an agent, put together from its configuration: accounts, namespaces, subscriptions, HTTP and HTTPS."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from agent.access import Principal
 from agent.cim import interop, namespaces
 from agent.cim.accounts import Accounts
 from agent.cim.certificates import server_context
+from agent.cim.classes import INDICATION_SERVICE, build
+from agent.cim.indications.delivery import RETRY_INTERVAL, Delivery
+from agent.cim.indications.filters import objections
+from agent.cim.indications.sender import trusting
+from agent.cim.indications.subscriptions import MOST_DESTINATIONS, MOST_SUBSCRIPTIONS, REMOVAL_INTERVAL, Subscriptions
 from agent.cim.interop import Authentication, Function, Mechanism
 from agent.cim.provider import Provider
 from agent.cim.server import Server
 from agent.config import Cim, Config, Endpoint
 from agent.errors import ConfigError
 from agent.inventory import Inventory
+from agent.model import MODEL
 from agent.operations import Operations
+from agent.state import State
 
 __all__ = ["Service"]
 
@@ -33,13 +40,15 @@ GROUPS = {
 }
 
 #: What has no name in OPTIONS.
-MORE = (Function.PULLED_READ, Function.PULLED_READ_COUNT, Function.PULLED_QUERY_EXECUTION)
+MORE = (Function.INDICATIONS, Function.PULLED_READ, Function.PULLED_READ_COUNT, Function.PULLED_QUERY_EXECUTION)
 
 
 class Service:
     """Made, started and stopped in the running loop. ConfigError if files that the configuration names are not right."""
 
-    def __init__(self, config: Config, inventories: Mapping[str, Inventory], operations: Operations) -> None:
+    def __init__(
+        self, config: Config, inventories: Mapping[str, Inventory], operations: Operations, state: State
+    ) -> None:
         assert config.cim is not None
         self._cim = config.cim
         self._directory = config.state.directory
@@ -48,14 +57,20 @@ class Service:
         self._accounts = Accounts(
             config.accounts, self._cim.anonymous, certificates=config.cim_certificates, audit=self._locked_out
         )
-        host = socket.gethostname()
-        self._account = [
-            *interop.instances(
-                host, __version__, mechanisms=_mechanisms(self._cim), functions=(*GROUPS.values(), *MORE)
-            ),
-            *interop.child_namespaces(namespaces.ROOT),
-        ]
-        provider = Provider(inventories, operations, host=host, held=self._held)
+        schema = build(MODEL)
+        self._host = socket.gethostname()
+        self._subscriptions = Subscriptions(
+            state, self._record, host=self._host, rules=self._cim.indication_destinations, objection=objections(schema)
+        )
+        self._delivery = Delivery(
+            self._subscriptions, state, self._record, schema, trusting(self._cim.indication_ca), host=self._host,
+            longest=self._cim.indication_queue, expiry=self._cim.indication_expiry,
+        )  # fmt: skip
+        self._account = self._accounted()
+        provider = Provider(
+            inventories, operations, host=self._host, schema=schema, held=self._held, keepers=(self._subscriptions,),
+            performers={INDICATION_SERVICE.lower(): self._delivery.invoke},
+        )  # fmt: skip
         for inventory in inventories.values():
             provider.follow(inventory)
         self._server = Server(
@@ -66,8 +81,27 @@ class Service:
             groups=tuple(GROUPS),
         )
 
+    def _accounted(self) -> Sequence[pywbem.CIMInstance]:
+        """What the server says of itself as long as it runs."""
+        delivery = interop.Delivery(
+            retry_attempts=self._delivery.retry_attempts,
+            retry_interval=RETRY_INTERVAL,
+            removal=interop.Removal.IGNORE,
+            removal_interval=REMOVAL_INTERVAL,
+            destinations=MOST_DESTINATIONS,
+            subscriptions=MOST_SUBSCRIPTIONS,
+        )
+        functions = (*GROUPS.values(), *MORE)
+        return [
+            *interop.instances(
+                self._host, __version__, mechanisms=_mechanisms(self._cim), functions=functions, delivery=delivery
+            ),
+            *interop.child_namespaces(namespaces.ROOT),
+        ]
+
     async def start(self) -> tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]]:
         """Listen; gives the addresses of HTTP and of HTTPS with their real ports. ConfigError if one is taken."""
+        await self._delivery.start()
         try:
             http, https = await self._server.start(self._cim.http, self._cim.https, self._context)
         except OSError as error:
@@ -89,10 +123,15 @@ class Service:
     async def stop(self) -> None:
         """Stop listening and close what is open. Bounded."""
         await self._server.stop()
+        await self._delivery.stop()
+        await self._subscriptions.stop()
 
     def _held(self) -> Sequence[pywbem.CIMInstance]:
         """All instances that are no rows."""
-        return self._account
+        return [*self._account, *self._subscriptions.instances(), *self._subscriptions.associations()]
+
+    async def _record(self, who: Principal, operation: str, target: str, result: str) -> None:
+        await self._operations.record(who, "-", operation, target, result)
 
     def _locked_out(self, who: Principal, target: str, result: str) -> None:
         self._operations.note(who, "-", "Authenticate", target, result)

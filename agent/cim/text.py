@@ -47,7 +47,7 @@ def generate(model: Model = MODEL) -> dict[str, str]:
     definitions = schema.classes.values()
     theirs = [d.local for d in definitions if not d.ours and d.name not in INTEROP_ONLY]
     of_interop = [d.local for d in definitions if d.name in INTEROP_ONLY]
-    ours = [d.local for d in definitions if d.ours]
+    ours = [d.local for d in definitions if d.ours and d.name not in INTEROP_ONLY]
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )  # nothing here is HTML, so nothing is escaped

@@ -155,7 +155,7 @@ def test_answers_byte_by_byte() -> None:
     )
     assert method_answer(request, "uint32", 0, [value_parameter("Uuid", "string", None)]) == (
         head + b'<METHODRESPONSE NAME="GetInstance"><RETURNVALUE PARAMTYPE="uint32"><VALUE>0</VALUE></RETURNVALUE>'
-        b'<PARAMVALUE NAME="Uuid" PARAMTYPE="string"/></METHODRESPONSE>' + tail
+        b'<PARAMVALUE NAME="Uuid" PARAMTYPE="string"></PARAMVALUE></METHODRESPONSE>' + tail
     )
 
 
