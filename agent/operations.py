@@ -32,6 +32,8 @@ PER_PRINCIPAL = 8
 """Operations of one principal that may run at a time."""
 
 REREAD_LIMIT = 5.0
+LINE = 400
+"""Characters of a text that stands in the log and the audit trail."""
 
 
 class AuditTrail(Protocol):
@@ -72,6 +74,15 @@ def unfit(argument: Field, value: object) -> str | None:
         if argument.high is not None and value > argument.high:
             return f"{value} is above {argument.high}"
     return wrong
+
+
+def one_line(text: str, most: int = LINE) -> str:
+    """A text that may come from anybody as one line, fit for a log: what cannot be printed is escaped, what is long is cut."""
+    if len(text) > most:
+        text = f"{text[: most - 3]}..."
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def malformed(operation: Operation) -> str | None:
@@ -281,7 +292,9 @@ class Operations:
         self._keep(asyncio.create_task(self.record(principal, hypervisor, operation, target, result)))
 
     async def record(self, principal: Principal, hypervisor: str, operation: str, target: str, result: str) -> None:
-        """Into the log and the audit trail: what somebody did or wanted to do, and what came of it."""
+        """Into the log and the audit trail: what somebody did or wanted to do, and what came of it. Texts may come from
+        anybody: each becomes one line of bounded length."""
+        operation, target, result = map(one_line, (operation, target, result))
         audit_log.info(
             "%s %s@%s: %s of %s on %s: %s",
             principal.front_end, principal.name, principal.source or "-", operation, target, hypervisor, result,

@@ -147,6 +147,11 @@ class InstanceClass:
         return tuple(p for p in self.properties if p.key)
 
     @functools.cached_property
+    def property_names(self) -> frozenset[str]:
+        """The names of all properties in lower case."""
+        return frozenset(p.name.lower() for p in self.properties)
+
+    @functools.cached_property
     def key_kinds(self) -> Mapping[str, bool]:
         """The names of the keys in lower case, and whether each is a number."""
         return {p.name.lower(): p.type.startswith(("uint", "sint")) for p in self.keys}

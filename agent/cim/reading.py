@@ -24,7 +24,7 @@ from agent.cim.pulling import Contexts, Pull
 from agent.cim.query import Query, QueryError, parse
 from agent.cim.renderings import Renderings
 from agent.cim.repository import ClassEnd, Detail
-from agent.cim.results import Held, Keep, KeepPairs, Source, Spans, Teller, Walk, all_pairs, all_rows, all_spans, here
+from agent.cim.results import Held, Keep, KeepPairs, Rows, Source, Teller, Walk, all_pairs, all_rows, here
 from agent.cim.status import CimError, Status
 from agent.cim.subjects import InstanceSubject, keep, keep_pairs, keep_spans
 from agent.cim.world import Found, Neighbours, World
@@ -307,13 +307,13 @@ class Reading:
     def _spans(self, world: World, bridge: Bridge, query: Query | None) -> list[Source]:
         cls = self._schema.instances[bridge.cls.lower()]
         return [
-            all_spans(bridge, cls, hypervisor, self._keep_spans(bridge, cls, hypervisor, query))
+            all_rows(cls, hypervisor, self._keep_spans(bridge, cls, hypervisor, query), bridge)
             for hypervisor in world.hypervisors
         ]
 
     def _span(self, bridge: Bridge, found: Found, query: Query | None) -> Source:
         lets = self._keep_spans(bridge, found.cls, found.hypervisor, query)
-        return Spans(bridge=bridge, cls=found.cls, hypervisor=found.hypervisor, places=here(found), keep=lets)
+        return Rows(cls=found.cls, hypervisor=found.hypervisor, places=here(found), keep=lets, bridge=bridge)
 
     def _source(self, context: Context, path: pywbem.CIMInstanceName) -> tuple[Found | None, pywbem.CIMInstance | None]:
         """The instance whose neighbours are asked for: a row, or one that is held. An association of rows is neither, and has

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.cim.classes import InstanceClass
 from agent.cim.instances import Selection, Template, Wanted, instance_parts, name_parts
@@ -25,13 +25,14 @@ LIMIT = 80 * 1024 * 1024
 LATELY = 2.0
 
 #: Bytes of Python that one kept instance costs beside its own.
-OVERHEAD = 41
+OVERHEAD = 100
 
 #: Rows rendered at once: half a millisecond of the largest class, so that nobody else waits for long.
 CHUNK = 32
 
-#: Templates that are kept; clients choose property lists freely.
+#: Templates, and choices of properties of one table, that are kept; clients choose property lists freely.
 TEMPLATES = 256
+CHOICES = 256
 
 
 class _Name:
@@ -46,10 +47,10 @@ Key = tuple[str, str, Part]
 
 @dataclass(slots=True)
 class _Kept:
-    """The bytes of the rows of one table, by their places; None where none were made yet."""
+    """The bytes of rows of one table, by their places."""
 
     table: Table
-    made: list[bytes | None]
+    made: dict[int, bytes]
     size: int = 0
     used: float = 0.0
 
@@ -74,15 +75,19 @@ class Renderings:
         self, cls: InstanceClass, part: Part, hypervisor: str, table: Table, places: Sequence[int]
     ) -> Sequence[bytes]:
         """The elements of the rows at these places of a table, in order; at least one place."""
+        part = self._known(cls, part)
         kept = self._entry((cls.name, hypervisor, part), table)
-        made = kept.made
-        if isinstance(places, range) and places.step == 1:
-            found = made[places.start : places.stop]
-        else:
-            found = [made[place] for place in places]
+        found: list[bytes | None] = list(map(kept.made.get, places))
         if not all(found):
             self._make(cls, part, hypervisor, kept, [p for p, f in zip(places, found, strict=True) if f is None], found)
         return found  # type: ignore[return-value]  # none is None any more
+
+    def _known(self, cls: InstanceClass, part: Part) -> Part:
+        """What is asked for, without properties that the class has not: of these a client can think up any number."""
+        if isinstance(part, _Name) or part.properties is None:
+            return part
+        properties = part.properties & cls.property_names
+        return part if len(properties) == len(part.properties) else replace(part, properties=properties)
 
     def drop_stale(self, is_current: Callable[[str, Table], bool]) -> None:
         """Forget what was made of tables that a hypervisor, by its name, has no more."""
@@ -127,7 +132,9 @@ class Renderings:
         if kept is None or kept.table is not table:
             if kept is not None:
                 self._size -= kept.size
-            kept = self._kept[key] = _Kept(table=table, made=[None] * len(table))
+            kept = self._kept[key] = _Kept(table=table, made={})
+            while len(self._kept) > CHOICES:
+                self._size -= self._kept.popitem(last=False)[1].size
         kept.used = time.monotonic()
         self._kept.move_to_end(key)
         return kept

@@ -23,11 +23,12 @@ from agent.cim.instances import Form, Wanted, namespace_path
 from agent.cim.renderings import CHUNK, NAME, Renderings
 from agent.cim.text import NAMESPACE
 from agent.cim.world import Found, Neighbours, Record, World
+from agent.model import Host
 from agent.snapshot import Table
 
 __all__ = [
-    "Held", "Keep", "KeepPairs", "Pairs", "Rows", "Source", "Spans", "Step", "Teller", "Walk", "all_pairs", "all_rows", "all_spans",
-    "around", "here", "references",
+    "Held", "Keep", "KeepPairs", "Pairs", "Rows", "Source", "Step", "Teller", "Walk", "all_pairs", "all_rows", "around",
+    "here", "references",
 ]  # fmt: skip
 
 #: Rows looked at in one step, when a query lets few of them through.
@@ -148,38 +149,63 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Placed:
+    """What sources of rows have in common: the rows, wherever they are by now."""
+
+    hypervisor: str
+    places: Places
+
+    def _next(self, world: World, after: Any, most: int) -> tuple[Table, Sequence[int]]:
+        """The places to look at next, at most so many, in their table; none if there are none any more."""
+        found = self.places(world)
+        if found is None:
+            return _NOWHERE, ()
+        table, places = found
+        start = _behind(table, places, after)
+        return table, places[start : start + most]
+
+    def _step(self, world: World, table: Table, looked: Sequence[int], data: bytes, count: int) -> Step:
+        """The step that told so many of these places."""
+        after = table.indexes[looked[-1]] if looked else None
+        return Step(data=data, count=count, after=after if self.left(world, after) and looked else None)
+
+    def left(self, world: World, after: Any) -> int:
+        found = self.places(world)
+        return 0 if found is None else len(found[1]) - _behind(*found, after)
+
+
+_NOWHERE = Table(Host, (), ())
+
+
 def _behind(table: Table, places: Sequence[int], after: Any) -> int:
     """Where in these places the first row behind an arc is."""
     return 0 if after is None else bisect_right(places, after, key=table.indexes.__getitem__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Rows of a table as instances of a class."""
+class Rows(_Placed):
+    """Rows of a table as instances of a class; over a bridge, the instances of the association with what is held there."""
 
     cls: InstanceClass
-    hypervisor: str
-    places: Places
     keep: Keep | None = None
+    bridge: Bridge | None = None
 
     def step(self, tell: Teller, world: World, after: Any, most: int) -> Step:
-        found = self.places(world)
-        if found is None:
-            return Step(data=b"", count=0, after=None)
-        table, places = found
-        start = _behind(table, places, after)
+        most = min(most, CHUNK)
         if self.keep is None and not self.cls.present_if:
-            looked = taken = places[start : start + min(most, CHUNK)]
+            table, looked = self._next(world, after, most)
+            taken = looked
         else:
-            looked, taken = self._kept(table, places[start : start + SCAN], min(most, CHUNK))
-        at_end = start + len(looked) >= len(places)
-        return Step(
-            data=tell.rows(self.cls, self.hypervisor, table, taken),
-            count=len(taken),
-            after=None if at_end else table.indexes[looked[-1]],
-        )
+            table, ahead = self._next(world, after, SCAN)
+            looked, taken = self._kept(table, ahead, most)
+        if self.bridge is None:
+            data = tell.rows(self.cls, self.hypervisor, table, taken)
+        else:
+            data = tell.spans(self.bridge, self.cls, self.hypervisor, table, taken)
+        return self._step(world, table, looked, data, len(taken))
 
-    def _kept(self, table: Table, places: Sequence[int], most: int) -> tuple[Sequence[int], list[int]]:
+    def _kept(self, table: Table, places: Sequence[int], most: int) -> tuple[Sequence[int], Sequence[int]]:
         """As many of these places as were looked at until enough were found, and those found."""
         taken: list[int] = []
         shows, keep, records = self.cls.shows, self.keep, table.records
@@ -191,45 +217,26 @@ class Rows:
                     return places[:looked], taken
         return places, taken
 
-    def left(self, world: World, after: Any) -> int:
-        found = self.places(world)
-        return 0 if found is None else len(found[1]) - _behind(*found, after)
-
 
 @dataclass(frozen=True, kw_only=True)
-class Pairs:
+class Pairs(_Placed):
     """Instances of an association: for each of these rows of one end, the pair of a far and a near row that it is in."""
 
     association: AssociationClass
     link: Link
-    hypervisor: str
-    places: Places
     #: From a world to the function that gives the pair of places, far and near, for the place of a row; None if it has none.
     pair: Callable[[World], Callable[[int], tuple[int, int] | None]]
     keep: KeepPairs | None = None
 
     def step(self, tell: Teller, world: World, after: Any, most: int) -> Step:
-        found = self.places(world)
-        if found is None:
-            return Step(data=b"", count=0, after=None)
-        table, places = found
-        start = _behind(table, places, after)
-        looked = places[start : start + min(most, CHUNK)]
-        pair = self.pair(world)
-        pairs = [each for each in map(pair, looked) if each is not None]
+        table, looked = self._next(world, after, min(most, CHUNK))
+        pairs = [each for each in map(self.pair(world), looked) if each is not None]
         tables = (world.table(self.hypervisor, self.link.far.row), world.table(self.hypervisor, self.link.near.row))
         if self.keep is not None:
             fars, nears = tables[0].records, tables[1].records
             pairs = [(far, near) for far, near in pairs if self.keep(fars[far], nears[near])]
-        return Step(
-            data=tell.pairs(self.association, self.link, self.hypervisor, tables, pairs),
-            count=len(pairs),
-            after=None if start + len(looked) >= len(places) else table.indexes[looked[-1]],
-        )
-
-    def left(self, world: World, after: Any) -> int:
-        found = self.places(world)
-        return 0 if found is None else len(found[1]) - _behind(*found, after)
+        data = tell.pairs(self.association, self.link, self.hypervisor, tables, pairs)
+        return self._step(world, table, looked, data, len(pairs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,49 +255,13 @@ class Held:
         return len(self.instances) - (after or 0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spans:
-    """Instances of an association between one instance that is held and these rows."""
-
-    bridge: Bridge
-    cls: InstanceClass
-    hypervisor: str
-    places: Places
-    keep: Keep | None = None
-
-    def step(self, tell: Teller, world: World, after: Any, most: int) -> Step:
-        found = self.places(world)
-        if found is None:
-            return Step(data=b"", count=0, after=None)
-        table, places = found
-        start = _behind(table, places, after)
-        looked = places[start : start + min(most, CHUNK)]
-        taken = [place for place in looked if self.cls.shows(table.records[place])]
-        if self.keep is not None:
-            taken = [place for place in taken if self.keep(table.records[place])]
-        return Step(
-            data=tell.spans(self.bridge, self.cls, self.hypervisor, table, taken),
-            count=len(taken),
-            after=None if start + len(looked) >= len(places) else table.indexes[looked[-1]],
-        )
-
-    def left(self, world: World, after: Any) -> int:
-        found = self.places(world)
-        return 0 if found is None else len(found[1]) - _behind(*found, after)
-
-
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 
-def all_rows(cls: InstanceClass, hypervisor: str, keep: Keep | None = None) -> Rows:
-    """Every instance of a class on a hypervisor."""
+def all_rows(cls: InstanceClass, hypervisor: str, keep: Keep | None = None, bridge: Bridge | None = None) -> Rows:
+    """Every instance of a class on a hypervisor, or what a bridge makes of them."""
 
-    return Rows(cls=cls, hypervisor=hypervisor, places=_all(cls, hypervisor), keep=keep)
-
-
-def all_spans(bridge: Bridge, cls: InstanceClass, hypervisor: str, keep: Keep | None = None) -> Spans:
-    """Every instance of an association of one instance that is held with the rows of a class."""
-    return Spans(bridge=bridge, cls=cls, hypervisor=hypervisor, places=_all(cls, hypervisor), keep=keep)
+    return Rows(cls=cls, hypervisor=hypervisor, places=_all(cls, hypervisor), keep=keep, bridge=bridge)
 
 
 def here(found: Found) -> Places:

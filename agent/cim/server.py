@@ -48,6 +48,7 @@ from agent.cim.provider import Answer
 from agent.cim.tree import Limits
 from agent.config import Cim, Endpoint
 from agent.errors import Denied
+from agent.operations import one_line
 
 __all__ = ["PIECE", "Server", "tls_context"]
 
@@ -514,7 +515,8 @@ class _Connection(Connection):
             answer = await self.server.provider.answer(request, principal)
             level = logging.DEBUG if answer.status == 0 else logging.INFO
             if log.isEnabledFor(level):
-                who = (principal.name, self._peer, request.namespace, request.name, answer.status)
+                asked = (one_line(request.namespace), one_line(request.name))
+                who = (principal.name, self._peer, *asked, answer.status)
                 log.log(level, "%s %s: %s %s: status %d", *who)
             return await self._send(call, answer)
         finally:
@@ -687,7 +689,7 @@ def _sliced(content: bytes) -> Iterator[memoryview]:
 
 # --- headers of CIM ---------------------------------------------------------------------------------------------------
 
-_MAN = re.compile(r"\"?http://www\.dmtf\.org/cim/[!-!#-+\x2d-:<-~]*\"?\s*(?:;\s*ns\s*=\s*\"?([0-9]{1,4})\"?)?\s*")
+_MAN = re.compile(r"\"?http://www\.dmtf\.org/cim/[!-!#-+\x2d-:<-~]*\"?\s*+(?:;\s*+ns\s*+=\s*+\"?([0-9]{1,4})\"?)?\s*+")
 
 
 @lru_cache(maxsize=128)

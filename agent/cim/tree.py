@@ -159,7 +159,8 @@ def parse(document: bytes, limits: Limits | None = None) -> Element:
     except TreeError:
         raise
     except etree.XMLSyntaxError as error:
-        raise TreeError(" ".join((error.msg or "the document is not well-formed").split())) from None
+        why = " ".join((error.msg or "the document is not well-formed").split())
+        raise TreeError(why if len(why) <= 200 else f"{why[:197]}...") from None  # it quotes names, however long
     except UnicodeEncodeError as error:
         raise TreeError(f"the document is no text: {error.reason}") from None
     finally:

@@ -124,11 +124,21 @@ def test_what_nobody_asked_for_lately_makes_room(monkeypatch: pytest.MonkeyPatch
     assert sum(rendered) == 128
 
 
-def test_templates_are_bounded() -> None:
+def test_choices_and_templates_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     store, domains = made(), table(1)
-    for i in range(renderings.TEMPLATES + 10):
-        store.of(DOMAIN, Wanted(properties=frozenset((f"p{i}",))), "one", domains, [0])
-    assert len(store._templates) == renderings.TEMPLATES
+    monkeypatch.setattr(renderings, "TEMPLATES", 8)
+    monkeypatch.setattr(renderings, "CHOICES", 5)
+    for prop in DOMAIN.properties:
+        store.of(DOMAIN, Wanted(properties=frozenset((prop.name.lower(),))), "one", domains, [0])
+    assert (len(store._templates), len(store._kept)) == (8, 5)
+    assert store.size == sum(len(b) + OVERHEAD for kept in store._kept.values() for b in kept.made.values())
+
+
+def test_properties_that_are_not_there_are_no_choice(rendered: list[int]) -> None:
+    store, domains = made(), table(1)
+    for i in range(20):
+        store.of(DOMAIN, Wanted(properties=frozenset(("memory", f"p{i}"))), "one", domains, [0])
+    assert rendered == [1]
 
 
 @pytest.mark.parametrize("size", [1, 3, 40])

@@ -4,8 +4,8 @@ The invariant: whatever octets arrive, `receive` gives None, a well-formed messa
 never raises; counters never decrease; what is remembered stays bounded; the quick ways of parsing give what the thorough
 ones give; and the same engine still answers a good GET afterwards.
 
-Inputs that reach an edge between lines of agent/snmp that none reached before are kept and mutated further. The corpus is
-the smallest set found that reaches them all. For a long search, which adds to the corpus what it finds:
+Inputs that reach an edge between lines of agent/snmp that none reached before are kept and mutated further, as `guided`
+does it. For a long search, which adds to the corpus what it finds:
 
     python -m tests.fuzz.campaign 600
 """
@@ -16,10 +16,8 @@ import asyncio
 import dataclasses
 import random
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, TypeVar
 
 import agent.snmp
@@ -32,10 +30,16 @@ from agent.snmp.security import Certificate
 from agent.snmp.setting import Change, Setting
 from tests import wire, wire3
 from tests.agents import DOMAIN_ENTRY, ENGINE_ID, World, world
-from tests.fuzz import protos
+from tests.fuzz import guided, protos
+from tests.fuzz.guided import Violation, covered, octets
 from tests.peers.odd_requests import every
 from tests.peers.oracle import ANN, EVE, USERS
 from tests.peers.same_security import security
+
+__all__ = [
+    "CORPUS", "DATAGRAM", "FOUND", "LIMITS", "LONGEST", "PEER", "TRUSTED", "WITHIN", "Input", "Search", "Target",
+    "Violation", "covered", "read", "seeds", "well_formed",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -76,12 +80,10 @@ class Input:
         return wire3.message(ANN, PEER, b"", plain=self.data) if self.way == WITHIN else self.data
 
 
-class Violation(AssertionError):
-    """An input breaks the invariant."""
-
-
 class Target:
     """An engine, whose loop turns only while it is made and taken down."""
+
+    sources = SOURCES
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -247,44 +249,6 @@ def _user(data: bytes) -> wire3.User | None:
     return next((u for u in USERS if u.name == name), None)
 
 
-class Coverage:
-    """The edges between lines of agent/snmp that were passed while this was the tracer."""
-
-    def __init__(self) -> None:
-        self.edges: set[tuple[str, int, int]] = set()
-
-    def __enter__(self) -> Coverage:
-        sys.settrace(self._called)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-
-    def _called(self, frame: FrameType, event: str, _: object) -> Any:
-        code = frame.f_code
-        if not code.co_filename.startswith(SOURCES):
-            return None
-        edges, name, last = self.edges, f"{code.co_filename[len(SOURCES) :]}:{code.co_name}", 0
-
-        def line(frame: FrameType, event: str, _: object) -> Any:
-            nonlocal last
-            if event == "line":
-                edges.add((name, last, frame.f_lineno))
-                last = frame.f_lineno
-            elif event == "exception":
-                edges.add((name, last, -1))
-            return line
-
-        return line
-
-
-def covered(target: Target, one: Input) -> set[tuple[str, int, int]]:
-    """The edges that an input reaches. Violation if it breaks the invariant."""
-    with Coverage() as coverage:
-        target.run(one)
-    return coverage.edges
-
-
 # --- inputs
 
 
@@ -375,25 +339,11 @@ class Mutator:
         return wire.tlv(element.tag, self._octets(element.inner()))
 
     def _octets(self, data: bytes) -> bytes:
-        chance = self._chance
-        at, end = chance.randrange(len(data) + 1), chance.randrange(len(data) + 1)
-        match chance.randrange(6):
-            case 0:
-                return data[:at] + bytes([chance.randrange(256)]) + data[at + 1 :]
-            case 1:
-                return (
-                    data[:at]
-                    + bytes([chance.choice((0, 1, 2, 4, 5, 6, 0x30, 0x7F, 0x80, 0x81, 0x82, 0xA0, 0xFF))])
-                    + data[at + 1 :]
-                )
-            case 2:
-                return data[: min(at, end)] + data[max(at, end) :] if abs(at - end) < 9 else data[:at]
-            case 3:
-                return data[:at] + bytes(chance.randrange(256) for _ in range(chance.randrange(9))) + data[at:]
-            case 4:
-                return data[:at] + data[min(at, end) : min(at, end) + 40] + data[at:]
-        return data[:at] + chance.choice(self._known).data[at:]
+        return octets(self._chance, data, TELLING, lambda: self._chance.choice(self._known).data)
 
+
+TELLING = (0, 1, 2, 4, 5, 6, 0x30, 0x7F, 0x80, 0x81, 0x82, 0xA0, 0xFF)
+"""Tags and lengths."""
 
 NAMES = (
     (1, 3), (2, 999), protos.SYS_DESCR, protos.CONTACT, _Roles.wide, _Roles.lock, (*DOMAIN_ENTRY, 6), (*DOMAIN_ENTRY, 6, 1),
@@ -405,74 +355,31 @@ NAMES = (
 # --- the search
 
 
-@dataclasses.dataclass
-class Search:
-    """What was tried, and what is worth keeping."""
+class Search(guided.Search[Input]):
+    """A search through the engine."""
 
-    target: Target
-    chance: random.Random
-    corpus: list[Input]
-    edges: set[tuple[str, int, int]] = dataclasses.field(default_factory=set)
-    found: list[Input] = dataclasses.field(default_factory=list)
-    tried: int = 0
+    def __init__(self, target: Target, chance: random.Random, corpus: list[Input]) -> None:
+        super().__init__(target, chance, corpus, mutator)
 
-    def replay(self) -> None:
-        """Run the corpus as it is."""
-        for one in self.corpus:
-            self.edges |= covered(self.target, one)
-        self.target.sane()
 
-    def explore(self, seconds: float) -> None:
-        """Mutate and run until the time is over. Violation at the first input that breaks the invariant."""
-        until = time.monotonic() + seconds
-        mutator = Mutator(self.chance, self.corpus)
-        while time.monotonic() < until:
-            one = mutator.mutated(self.chance.choice(self.corpus))
-            new = covered(self.target, one) - self.edges
-            if new:
-                self.edges |= new
-                self.found.append(one)
-                self.corpus.append(one)
-            self.tried += 1
-            if self.tried % 500 == 0:
-                self.target.sane()
-        self.target.sane()
+def mutator(chance: random.Random, known: Sequence[Input]) -> guided.Mutate[Input]:
+    return Mutator(chance, known).mutated
 
 
 def read(path: Path = CORPUS) -> list[Input]:
     """The inputs in a file; lines that start with # are comments."""
-    return [Input.of_line(line) for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return guided.read(path, Input.of_line)
 
 
-def fewest(target: Target, inputs: Iterable[Input]) -> list[Input]:
-    """Inputs that together reach all edges that these reach: short ones first, and none that adds nothing."""
-    kept: list[Input] = []
-    edges: set[tuple[str, int, int]] = set()
-    for one in sorted(set(inputs), key=lambda i: (len(i.data), i.line())):
-        new = covered(target, one) - edges
-        if new:
-            edges |= new
-            kept.append(one)
-    return kept
-
-
-def main(seconds: float, seed: int) -> None:
-    """Search on from the corpus and the seeds, and write what is worth keeping."""
-    target = Target()
-    try:
-        start = read() if CORPUS.exists() else []
-        search = Search(target, random.Random(seed), fewest(target, [*start, *seeds()]))
-        search.replay()
-        search.explore(seconds)
-        kept = fewest(target, search.corpus)
-        print(
-            f"seed {seed}: {search.tried} tried, {len(search.edges)} edges, {len(kept)} kept, {len(search.found)} new"
-        )
-        head = "# Inputs of tests/fuzz/campaign.py, which found them: way, limit, octets."
-        CORPUS.write_text("\n".join([head, *(one.line() for one in kept)]) + "\n")
-    finally:
-        target.close()
+CAMPAIGN = guided.Campaign(
+    corpus=CORPUS,
+    heading="# Inputs of tests/fuzz/campaign.py, which found them: way, limit, octets.",
+    of_line=Input.of_line,
+    seeds=seeds,
+    target=Target,
+    mutator=mutator,
+)
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else time.time_ns() % 2**32)
+    CAMPAIGN.run(float(sys.argv[1]), guided.seed_of(sys.argv[2:]))

@@ -61,6 +61,8 @@ _EQUALITIES = (operator.eq, operator.ne)
 _NUMBER = re.compile(
     r"\s*(?P<sign>[+-]?)(?P<digits>0[xX][0-9A-Fa-f]{1,40}|[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?)\s*"
 )
+#: Characters of every moment and every interval.
+_TEMPORAL = 25
 _TIMESTAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})([+-]\d{3})", re.ASCII)
 _INTERVAL = re.compile(r"(\d{8})(\d\d)(\d\d)(\d\d)\.(\d{6}):000", re.ASCII)
 
@@ -185,9 +187,13 @@ def numeric(text: str) -> int | float | None:
     return -found if match["sign"] == "-" else found
 
 
-@lru_cache(maxsize=1024)
 def temporal(text: str) -> datetime | timedelta | None:
     """The moment or interval that a string is (DSP0004 5.2.4); None if it is none."""
+    return _temporal(text) if len(text) == _TEMPORAL else None
+
+
+@lru_cache(maxsize=1024)
+def _temporal(text: str) -> datetime | timedelta | None:
     if match := _TIMESTAMP.fullmatch(text):
         year, month, day, hour, minute, second, micro, offset = (int(each) for each in match.groups())
         try:
