@@ -546,11 +546,12 @@ class Fake:
         moves, live = d.runs, d.active
         if moves:
             d.moved = tuple(map(add, d.moved, _DOMAIN.steps[d.variant][phase]))
+        defined = (d.config_vcpus, d.config_max_vcpus, d.config_memory, d.config_max_memory)
         own = (
             d.uuid, d.name, d.id, d.state, d.reason, d.persistent, d.autostart, d.managed_save, d.updated, d.os_type,
             d.type, d.architecture, d.machine, d.title, d.description, self.name, d.vcpus, d.max_vcpus, d.memory,
-            d.max_memory, d.config_vcpus, d.config_max_vcpus, d.config_memory, d.config_max_memory, len(d.disks),
-            len(d.nics), 0, now if live else None, now, "", d.since,
+            d.max_memory, *(defined if d.persistent else (None,) * len(defined)), len(d.disks), len(d.nics), 0,
+            now if live else None, now, "", d.since,
         )  # fmt: skip
         rows: list[Row] = [Domain.of_values(_DOMAIN.arrange(own + (d.moved if live else _DOMAIN.nothing)))]
         state = VcpuState.RUNNING if moves else VcpuState.BLOCKED if live else VcpuState.OFFLINE

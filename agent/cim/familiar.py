@@ -72,6 +72,7 @@ class Familiar:
         shape, texts = _apart(body)
         recipe = self._recipes.get(shape)
         if recipe is not None:
+            self._recipes.move_to_end(shape)
             return recipe(texts)
         request = messages.read(body, limits)
         if shape not in self._recipes:

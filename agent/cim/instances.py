@@ -18,7 +18,7 @@ from itertools import repeat
 from typing import Any
 
 from agent.cim.classes import Column, Filled, Fixed, HypervisorName, InstanceClass, InstanceProperty, Source
-from agent.cim.messages import escape
+from agent.cim.messages import atom, escape
 from agent.schema.declare import Field
 
 __all__ = [
@@ -350,10 +350,6 @@ def _text(value: Any) -> str:
             return escape(value)
         case tuple() | list():
             return "".join(f"<VALUE>{_text(each)}</VALUE>" for each in value)
-        case bool():
-            return "TRUE" if value else "FALSE"
-        case int():
-            return str(int(value))
         case datetime():
             return timestamp(value)
-    return escape(str(value))
+    return atom(value)

@@ -23,7 +23,7 @@ from agent.cim.instances import Form, Wanted, namespace_path
 from agent.cim.pulling import Contexts, Pull
 from agent.cim.query import Query, QueryError, parse
 from agent.cim.renderings import Renderings
-from agent.cim.repository import ClassEnd, Detail
+from agent.cim.repository import ClassEnd, Detail, Repository
 from agent.cim.results import Held, Keep, KeepPairs, Rows, Source, Teller, Walk, all_pairs, all_rows, here
 from agent.cim.status import CimError, Status
 from agent.cim.subjects import InstanceSubject, keep, keep_pairs, keep_spans
@@ -248,8 +248,10 @@ class Reading:
         """What the instance with this path is associated with, each once."""
         found, kept = self._source(context, path)
         if found is not None:
-            wants = partial(self._wants, context, filters)
-            rows = results.around(context.world, found, wants, lambda cls: self._keep(cls, found.hypervisor, query))
+            wants = partial(self._wants, context.space.repository, filters)
+            rows = results.around(
+                context.world, found.anchor, wants, lambda cls: self._keep(cls, found.hypervisor, query)
+            )
             bridges = [b for b in self._bridges if b.cls.lower() == found.cls.name.lower() and self._leads(filters, b)]
             return [*rows, *self._held(filter(None, map(self._at_end, bridges)), query)]
         if kept is None:
@@ -287,7 +289,7 @@ class Reading:
         """The instances of associations that the instance with this path takes part in."""
         found, kept = self._source(context, path)
         if found is not None:
-            wants = partial(self._wants, context, filters)
+            wants = partial(self._wants, context.space.repository, filters)
             name = found.hypervisor
             pairs = results.references(
                 context.world, found, wants, lambda cls, link: self._keep_pairs(cls, link, name, query)
@@ -313,7 +315,7 @@ class Reading:
 
     def _span(self, bridge: Bridge, found: Found, query: Query | None) -> Source:
         lets = self._keep_spans(bridge, found.cls, found.hypervisor, query)
-        return Rows(cls=found.cls, hypervisor=found.hypervisor, places=here(found), keep=lets, bridge=bridge)
+        return Rows(cls=found.cls, hypervisor=found.hypervisor, places=here(found.anchor), keep=lets, bridge=bridge)
 
     def _source(self, context: Context, path: pywbem.CIMInstanceName) -> tuple[Found | None, pywbem.CIMInstance | None]:
         """The instance whose neighbours are asked for: a row, or one that is held. An association of rows is neither, and has
@@ -332,9 +334,9 @@ class Reading:
     def _ties(self, context: Context, kept: pywbem.CIMInstance) -> Iterator[Tie]:
         return held.ties(context.space.held(), kept.path, lambda name: name.lower() in self._associations)
 
-    def _wants(self, context: Context, filters: _Filters, group: Neighbours) -> bool:
+    def _wants(self, repository: Repository, filters: _Filters, group: Neighbours) -> bool:
         """Whether neighbours are meant, and are of classes that the namespace shows."""
-        shown = group.association.name in context.space.repository and group.cls.name in context.space.repository
+        shown = group.association.name in repository and group.cls.name in repository
         return shown and self._meant(filters, group.association.name, group.cls.name, group.role, group.result_role)
 
     def _fits(self, filters: _Filters, tie: Tie) -> bool:

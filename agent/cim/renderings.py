@@ -25,7 +25,7 @@ LIMIT = 80 * 1024 * 1024
 LATELY = 2.0
 
 #: Bytes of Python that one kept instance costs beside its own.
-OVERHEAD = 100
+OVERHEAD = 130
 
 #: Rows rendered at once: half a millisecond of the largest class, so that nobody else waits for long.
 CHUNK = 32

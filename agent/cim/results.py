@@ -7,6 +7,7 @@ all its steps in the same world, and so agrees with itself.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from agent.cim.held import Bridge, instance_xml, name_xml
 from agent.cim.instances import Form, Wanted, namespace_path
 from agent.cim.renderings import CHUNK, NAME, Renderings
 from agent.cim.text import NAMESPACE
-from agent.cim.world import Found, Neighbours, Record, World
+from agent.cim.world import Anchor, Found, Neighbours, Record, World
 from agent.model import Host
 from agent.snapshot import Table
 
@@ -31,8 +32,11 @@ __all__ = [
     "here", "references",
 ]  # fmt: skip
 
-#: Rows looked at in one step, when a query lets few of them through.
+#: Rows looked at in one step, when a query lets few of them through, seconds in which that ends all the same, and rows between
+#: two looks at the clock.
 SCAN = 512
+TURN = 0.002
+LOOK = 8
 
 #: Which rows a query lets through, and which pairs of a far and a near row.
 Keep = Callable[[Record], bool]
@@ -206,15 +210,16 @@ class Rows(_Placed):
         return self._step(world, table, looked, data, len(taken))
 
     def _kept(self, table: Table, places: Sequence[int], most: int) -> tuple[Sequence[int], Sequence[int]]:
-        """As many of these places as were looked at until enough were found, and those found."""
+        """As many of these places as were looked at until enough were found or others want their turn, and those found."""
         taken: list[int] = []
         shows, keep, records = self.cls.shows, self.keep, table.records
+        until = time.monotonic() + TURN
         for looked, place in enumerate(places, 1):
             record = records[place]
             if shows(record) and (keep is None or keep(record)):
                 taken.append(place)
-                if len(taken) == most:
-                    return places[:looked], taken
+            if len(taken) == most or (looked % LOOK == 0 and time.monotonic() > until):
+                return places[:looked], taken
         return places, taken
 
 
@@ -229,7 +234,7 @@ class Pairs(_Placed):
     keep: KeepPairs | None = None
 
     def step(self, tell: Teller, world: World, after: Any, most: int) -> Step:
-        table, looked = self._next(world, after, min(most, CHUNK))
+        table, looked = self._next(world, after, min(most, CHUNK if self.keep is None else LOOK))
         pairs = [each for each in map(self.pair(world), looked) if each is not None]
         tables = (world.table(self.hypervisor, self.link.far.row), world.table(self.hypervisor, self.link.near.row))
         if self.keep is not None:
@@ -264,11 +269,11 @@ def all_rows(cls: InstanceClass, hypervisor: str, keep: Keep | None = None, brid
     return Rows(cls=cls, hypervisor=hypervisor, places=_all(cls, hypervisor), keep=keep, bridge=bridge)
 
 
-def here(found: Found) -> Places:
+def here(anchor: Anchor) -> Places:
     """The place of one row."""
 
     def places(world: World) -> tuple[Table, Sequence[int]] | None:
-        now = world.again(found)
+        now = world.at(anchor)
         return None if now is None else (now.table, [now.place])
 
     return places
@@ -305,20 +310,20 @@ def all_pairs(association: AssociationClass, link: Link, hypervisor: str, keep: 
 Wants = Callable[[Neighbours], bool]
 
 
-def around(world: World, found: Found, wants: Wants, keep: Callable[[InstanceClass], Keep | None]) -> list[Rows]:
+def around(world: World, anchor: Anchor, wants: Wants, keep: Callable[[InstanceClass], Keep | None]) -> list[Rows]:
     """The rows associated with an instance, each once, even when several associations lead to it."""
     # What is found in one world serves all classes, and goes with that world.
     known: WeakKeyDictionary[World, list[Neighbours]] = WeakKeyDictionary()
 
     def groups(world: World) -> list[Neighbours]:
         if world not in known:
-            now = world.again(found)
+            now = world.at(anchor)
             known[world] = [] if now is None else list(filter(wants, world.neighbours(now)))
         return known[world]
 
     classes = {group.cls.name: group.cls for group in groups(world)}
     return [
-        Rows(cls=cls, hypervisor=found.hypervisor, places=partial(_together, groups, cls), keep=keep(cls))
+        Rows(cls=cls, hypervisor=anchor.hypervisor, places=partial(_together, groups, cls), keep=keep(cls))
         for cls in classes.values()
     ]
 
@@ -338,32 +343,28 @@ def references(
 ) -> list[Pairs]:
     """The instances of associations that refer to an instance."""
     groups = filter(wants, world.neighbours(found))
-    return [_referring(found, group, keep(group.association, group.link)) for group in groups]
+    anchor = found.anchor
+    return [_referring(anchor, g.association, g.link, g.from_near, keep(g.association, g.link)) for g in groups]
 
 
-def _referring(found: Found, group: Neighbours, keep: KeepPairs | None) -> Pairs:
-    def group_now(world: World) -> tuple[Found, Neighbours] | None:
-        now = world.again(found)
-        if now is None:
-            return None
-        same = (g for g in world.neighbours(now) if g.link is group.link and g.from_near is group.from_near)
-        again = next(same, None)
-        return None if again is None else (now, again)
-
+def _referring(
+    anchor: Anchor, association: AssociationClass, link: Link, from_near: bool, keep: KeepPairs | None
+) -> Pairs:
     def places(world: World) -> tuple[Table, Sequence[int]] | None:
-        now = group_now(world)
-        return None if now is None else (now[1].table, now[1].places)
+        now = world.at(anchor)
+        groups = () if now is None else world.neighbours(now)
+        same = (g for g in groups if g.link is link and g.from_near is from_near)
+        group = next(same, None)
+        return None if group is None else (group.table, group.places)
 
     def pair(world: World) -> Callable[[int], tuple[int, int] | None]:
-        now = world.again(found)
+        now = world.at(anchor)
         if now is None:
             return lambda _: None
         here = now.place
-        return (lambda there: (there, here)) if group.from_near else (lambda there: (here, there))
+        return (lambda there: (there, here)) if from_near else (lambda there: (here, there))
 
-    return Pairs(
-        association=group.association, link=group.link, hypervisor=found.hypervisor, places=places, pair=pair, keep=keep
-    )
+    return Pairs(association=association, link=link, hypervisor=anchor.hypervisor, places=places, pair=pair, keep=keep)
 
 
 # --- walking ----------------------------------------------------------------------------------------------------------

@@ -796,8 +796,15 @@ def _check_match(call: _Call, request: Request) -> None:
         raise MessageError(400, "header-mismatch", "the CIMMethod header names another method than the body")
     if target is None or target == request.namespace:
         return
+    meant = _namespace(target) if len(target) < 256 else _namespace.__wrapped__(target)
+    if meant != request.namespace.strip("/").lower():
+        raise MessageError(400, "header-mismatch", "the CIMObject header names another namespace than the body")
+
+
+@lru_cache(maxsize=128)
+def _namespace(target: str) -> str:
+    """The namespace, in lower case, that a CIMObject header names."""
     path = unquote(target).strip()
     if path.startswith("//"):
         path = path[2:].partition("/")[2]
-    if path.partition(":")[0].strip("/").lower() != request.namespace.strip("/").lower():
-        raise MessageError(400, "header-mismatch", "the CIMObject header names another namespace than the body")
+    return path.partition(":")[0].strip("/").lower()

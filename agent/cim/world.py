@@ -20,7 +20,7 @@ from agent.cim.status import CimError, Status
 from agent.schema.declare import Role, Row
 from agent.snapshot import Snapshot, Table
 
-__all__ = ["Found", "Indexes", "Neighbours", "Readable", "World"]
+__all__ = ["Anchor", "Found", "Indexes", "Neighbours", "Readable", "World"]
 
 Record = tuple[Any, ...]
 
@@ -35,6 +35,15 @@ class Readable(Protocol):
     def snapshot(self) -> Snapshot: ...
 
     def touch(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchor:
+    """What names an instance for ever, without holding on to a snapshot: its class, its hypervisor and the key of its row."""
+
+    cls: InstanceClass
+    hypervisor: str
+    key: tuple[Any, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +62,10 @@ class Found:
     @property
     def key(self) -> tuple[Any, ...]:
         return tuple(self.record[f.position] for f in self.cls.row.key_fields())
+
+    @property
+    def anchor(self) -> Anchor:
+        return Anchor(cls=self.cls, hypervisor=self.hypervisor, key=self.key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,15 +131,13 @@ class World:
         keys = ", ".join(f"{k}={v!r}" for k, v in path.keybindings.items())
         raise CimError(Status.NOT_FOUND, f"there is no {cls.name} with {keys}")
 
-    def again(self, found: Found) -> Found | None:
-        """The same instance as it is now; None if it is there no more."""
-        table = self.table(found.hypervisor, found.cls.row)
-        if table is found.table:
-            return found
-        place = table.find(found.key)
-        if place is None or not found.cls.shows(table.records[place]):
+    def at(self, anchor: Anchor) -> Found | None:
+        """The instance as it is now; None if it is there no more."""
+        table = self.table(anchor.hypervisor, anchor.cls.row)
+        place = table.find(anchor.key)
+        if place is None or not anchor.cls.shows(table.records[place]):
             return None
-        return Found(cls=found.cls, hypervisor=found.hypervisor, table=table, place=place)
+        return Found(cls=anchor.cls, hypervisor=anchor.hypervisor, table=table, place=place)
 
     def _candidates(
         self, cls: InstanceClass, hypervisor: str, table: Table, wanted: Mapping[str, Any]
@@ -194,7 +205,7 @@ class Indexes:
     def __init__(self, schema: Schema) -> None:
         self._computed = [c for c in schema.instances.values() if not _is_found_by_columns(c)]
         self._referring = [link for a in schema.associations.values() for link in a.links if link.via is not None]
-        self._made: defaultdict[tuple[str, ...], deque[tuple[Table, Any]]] = defaultdict(lambda: deque(maxlen=2))
+        self._made: defaultdict[tuple[str, ...], deque[tuple[object, Any]]] = defaultdict(lambda: deque(maxlen=2))
 
     def prepare(self, hypervisor: str, table: Table) -> None:
         """Make the indexes of a new table."""
@@ -210,11 +221,11 @@ class Indexes:
         known = self._made[cls.name, hypervisor]
         for made_of, index in list(known):
             # Keys are made of what identifies a row, so that they are the same as long as the rows are.
-            if made_of is table or made_of.indexes is table.indexes:
+            if made_of is table.indexes:
                 return index  # type: ignore[no-any-return]
         keys = cls.keys
         index = {tuple(value(p.source, record, hypervisor) for p in keys): i for i, record in enumerate(table.records)}
-        known.append((table, index))
+        known.append((table.indexes, index))
         return index
 
     def by_reference(self, link: Link, hypervisor: str, table: Table) -> Mapping[Any, Sequence[int]]:

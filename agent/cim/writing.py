@@ -5,20 +5,21 @@ property is changed by the operation that sets its column, of the running domain
 where it is its settings'. What has no operation behind it is refused. Filters, destinations and subscriptions are changed by
 who keeps them.
 
-ModifyInstance changes what differs. Without a PropertyList, properties that nobody can set are passed over as long as
-anything else is to be changed, so that an instance can be read, changed in one property and sent back, although its counters
-have moved on; in a PropertyList they are refused.
+ModifyInstance changes what differs from what was last read, and whatever stands in a PropertyList. Without one, properties
+that nobody can set are passed over as long as anything else is to be changed, so that an instance can be read, changed in one
+property and sent back, although its counters have moved on; in a PropertyList they are refused.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pywbem
 
-from agent.access import Principal
+from agent.access import Principal, permitted
 from agent.cim import held, messages
 from agent.cim.answers import Answer, Context, Keeper, done, short
 from agent.cim.arguments import argument
@@ -30,6 +31,7 @@ from agent.cim.subjects import path
 from agent.cim.world import Found, World
 from agent.errors import VirtmapError
 from agent.model import Domain, Host, domain, host
+from agent.model.domain import INACTIVE
 from agent.operations import Operations
 from agent.schema.declare import Field, Operation
 
@@ -101,7 +103,12 @@ class Writing:
             raise CimError(Status.NOT_SUPPORTED, f"instances of {name} cannot be created")
         self._check_properties(context, name, instance)
         hypervisor = self._hypervisor(context.world, instance)
-        operation = host.DefineDomain(xml=self._definition(context.world, hypervisor, instance))
+        settings = self._settings(context.world, hypervisor, instance)
+        await self._check_new(context, hypervisor, settings)
+        try:
+            operation = host.DefineDomain(xml=domain_xml(settings))
+        except ValueError as error:
+            raise CimError(Status.INVALID_PARAMETER, f"no definition can be made of this: {error}") from None
         result = await self._perform(context.principal, hypervisor, operation, (hypervisor,))
         key = (result["uuid"],)
         await self._operations.reread(hypervisor, (Domain, key))
@@ -120,8 +127,21 @@ class Writing:
             raise CimError(Status.INVALID_PARAMETER, f"Host: there is no hypervisor {str(wanted)[:40]!r}")
         return str(wanted)
 
-    def _definition(self, world: World, hypervisor: str, instance: pywbem.CIMInstance) -> str:
-        """The definition that the properties of an instance describe."""
+    async def _check_new(self, context: Context, hypervisor: str, settings: Settings) -> None:
+        """ALREADY_EXISTS if there is a domain of that name or UUID: defining it would replace it, devices and all."""
+        if settings.uuid is not None:
+            await self._operations.reread(hypervisor, (Domain, (settings.uuid,)))
+        table = context.again().table(hypervisor, Domain)
+        at = Domain.positions["name"]
+        same = any(record[at] == settings.name for record in table.records)
+        if same or (settings.uuid is not None and table.find((settings.uuid,)) is not None):
+            raise CimError(
+                Status.ALREADY_EXISTS,
+                f"there is a domain {settings.name} already, or one with its UUID; change that one",
+            )
+
+    def _settings(self, world: World, hypervisor: str, instance: pywbem.CIMInstance) -> Settings:
+        """The settings that the properties of an instance describe."""
         given: dict[str, Any] = {}
         for name, each in instance.properties.items():
             setting = _SETTINGS.get(name.lower())
@@ -134,10 +154,12 @@ class Writing:
                 raise CimError(Status.INVALID_PARAMETER, f"a domain needs its {prop}")
         (row,) = world.table(hypervisor, Host).rows()
         given.setdefault("type", (row.as_dict()["driver"] or "").lower())
-        try:
-            return domain_xml(Settings(**given))
-        except ValueError as error:
-            raise CimError(Status.INVALID_PARAMETER, f"no definition can be made of this: {error}") from None
+        if "uuid" in given:
+            try:
+                given["uuid"] = str(uuid.UUID(given["uuid"]))
+            except ValueError:
+                raise CimError(Status.INVALID_PARAMETER, f"{str(given['uuid'])[:40]!r} is no UUID") from None
+        return Settings(**given)
 
     # --- modify
 
@@ -200,15 +222,16 @@ class Writing:
             if prop.name not in instance.properties or (properties is not None and lower not in properties):
                 continue
             wanted, now = instance[prop.name], value(prop.source, found.record, found.hypervisor)
-            if _same(wanted, now):
+            same = _same(wanted, now)
+            if same and (prop.key or properties is None):
                 continue
             if prop.key:
                 raise CimError(Status.INVALID_PARAMETER, f"{prop.name} is a key, and cannot be changed")
             change = _change(self._schema, found, prop, wanted)
-            if change is None:
-                fixed.append(prop.name)
-            else:
+            if change is not None:
                 changes.append(change)
+            elif not same:
+                fixed.append(prop.name)
         if fixed and (properties is not None or not changes):
             raise CimError(Status.NOT_SUPPORTED, f"{found.cls.name}: {', '.join(fixed[:5])} cannot be changed")
         return changes
@@ -235,6 +258,11 @@ class Writing:
         if not context.space.has_rows or cls is None or not _is_definition(cls):
             raise CimError(Status.NOT_SUPPORTED, f"instances of {name} cannot be deleted")
         found = context.world.locate(where)
+        active = found.record[Domain.positions["state"]] not in INACTIVE.values
+        if found.cls.is_row and active and permitted(context.principal, domain.Undefine):
+            raise CimError(
+                Status.FAILED, "a domain that is active stays when its definition goes: stop it, or delete its settings"
+            )
         await self._perform(context.principal, found.hypervisor, domain.Undefine(), found.key)
         return done(context)
 

@@ -96,12 +96,14 @@ async def serve(uri: str) -> None:
     from drivers.fake import Fake
 
     state = State(":memory:")
-    inventory = Inventory(Fake("bench", uri), state, pace=Pace(interval=3600, call_limit=120))
+    pauses = Pauses()
+    pace = Pace(interval=3600, call_limit=120)
+    inventory = Inventory(Fake("bench", uri), state, pace=pace, undisturbed=pauses.undisturbed)
     operations = Operations({"bench": inventory}, state)
     provider = Provider({"bench": inventory}, operations, host="localhost")
     provider.follow(inventory)
     server = Server(provider, Accounts((), Access.OBSERVE))
-    Pauses().install()
+    pauses.install()
     inventory.start()
     await inventory.wait_refreshed()
     (endpoint,), _ = await server.start(http=[Endpoint(host="127.0.0.1", port=0)])

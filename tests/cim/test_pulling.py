@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +14,11 @@ from agent.cim import pulling
 from agent.cim.pulling import Contexts, Pull
 from agent.cim.results import Walk
 from agent.cim.status import CimError, Status
+from agent.model import Domain
 from agent.schema.declare import Access
+from agent.snapshot import Table
 from tests.cim.served import OBSERVER, OPERATOR, Running, call, path_of, serve
+from tests.servers import eventually
 
 ANN = Principal(name="ann", role=Access.OBSERVE, front_end="cim")
 EVE = Principal(name="eve", role=Access.OBSERVE, front_end="cim")
@@ -118,7 +122,7 @@ def test_times_that_it_cannot_have(running: Running, seconds: int) -> None:
 @pytest.fixture
 def changing() -> Iterator[Running]:
     """A server whose domains may come and go."""
-    yield from serve({"local": "fake:///?domains=8"})
+    yield from serve({"local": "fake:///?domains=13"})
 
 
 def test_rows_come_and_go_between_two_pulls(changing: Running) -> None:
@@ -132,6 +136,33 @@ def test_rows_come_and_go_between_two_pulls(changing: Running) -> None:
     changing.run(changing.inventories["local"].refresh)
     rest = [i["ElementName"] for i in pulled(client, opened, "PullInstancesWithPath", 2)[2:]]
     assert first + rest == [n for n in names if n != gone] + ["newcomer"]
+
+
+def test_an_open_enumeration_holds_no_snapshot(changing: Running) -> None:
+    client, domain = changing.client(), path_of(changing, "guest1")
+    (host,) = client.EnumerateInstanceNames("Virtmap_Host")
+    inventory = changing.inventories["local"]
+    opened = [
+        client.OpenEnumerateInstances("CIM_ManagedElement", MaxObjectCount=1),
+        client.OpenAssociatorInstances(host, MaxObjectCount=1),
+        client.OpenAssociatorInstancePaths(domain, MaxObjectCount=1),
+        client.OpenReferenceInstances(host, MaxObjectCount=1),
+        client.OpenReferenceInstancePaths(domain, MaxObjectCount=1),
+    ]
+    assert not any(each.eos for each in opened)
+    for _ in range(3):
+        changing.run(inventory.refresh)
+
+    def kept() -> int:
+        gc.collect()
+        current = inventory.snapshot
+        return sum(t.row is Domain and t is not current.table(Domain) and len(t) == 13 for t in _tables())
+
+    eventually(lambda: kept() <= 2, what="the tables of before to go")  # the indexes remember the newest two
+
+
+def _tables() -> list[Table]:
+    return [each for each in gc.get_objects() if type(each) is Table]
 
 
 def test_what_is_left_is_counted(running: Running) -> None:

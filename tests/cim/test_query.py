@@ -777,3 +777,12 @@ def test_a_query_is_asked_ten_thousand_times_in_a_blink() -> None:
     for _ in range(10_000):
         query.matches(row)
     assert time.process_time() - began < 0.2
+
+
+@pytest.mark.parametrize("pattern", [".*[0-9a-f].?Nzz", "(a?b?){0,100}", "(.*[0-9].?[a-f].{0,20})*Nz"])
+def test_the_patterns_of_a_query_are_bounded_together(pattern: str) -> None:
+    began = time.process_time()
+    with pytest.raises(QueryError, match="together"):
+        parse("DMTF:FQL", " OR ".join([f"Name LIKE '{pattern}'"] * 900))
+    assert time.process_time() - began < 2
+    parse("DMTF:FQL", " OR ".join(["Name LIKE '.*abc.*'"] * 900))

@@ -101,6 +101,25 @@ def test_what_cannot_be_created(changing: Running, cls: str, properties: dict[st
     assert result.startswith("refused: ")
 
 
+def test_what_is_there_already_is_not_replaced(changing: Running) -> None:
+    client, domain = changing.client(DEFINER), path_of(changing, "guest1")
+    before, disks = client.GetInstance(domain), len(client.Associators(domain, ResultClass="Virtmap_Disk"))
+    small = {"Memory": pywbem.Uint64(1024)}
+    for same in (
+        {"ElementName": "guest1"},
+        {"ElementName": "guest1", "Name": domain["Name"]},
+        {"ElementName": "another", "Name": domain["Name"].upper()},
+        {"ElementName": "another", "Name": domain["Name"].replace("-", "")},
+    ):
+        new = pywbem.CIMInstance("Virtmap_Domain", properties={**same, **small})
+        assert refused(lambda new=new: client.CreateInstance(new)) == pywbem.CIM_ERR_ALREADY_EXISTS
+    new = pywbem.CIMInstance("Virtmap_Domain", properties={"ElementName": "x", "Name": "no UUID", **small})
+    assert refused(lambda: client.CreateInstance(new)) == pywbem.CIM_ERR_INVALID_PARAMETER
+    assert client.GetInstance(domain).properties.keys() == before.properties.keys()
+    assert client.GetInstance(domain)["MaxMemory"] == before["MaxMemory"]
+    assert len(client.Associators(domain, ResultClass="Virtmap_Disk")) == disks
+
+
 def test_who_may_not_define_creates_and_deletes_nothing(changing: Running) -> None:
     client = changing.client(OPERATOR)
     new = pywbem.CIMInstance("Virtmap_Domain", properties={"ElementName": "x", "Memory": pywbem.Uint64(4096)})
@@ -137,6 +156,17 @@ def test_an_instance_is_read_changed_and_sent_back(changing: Running) -> None:
     recorded = len(changing.trail.records)
     client.ModifyInstance(client.GetInstance(domain))
     assert len(changing.trail.records) == recorded  # nothing differed
+
+
+def test_what_is_named_is_set_even_if_it_looks_so_already(changing: Running) -> None:
+    """What was last read may be old: somebody else changed it since."""
+    client, domain = changing.client(OPERATOR), path_of(changing, "guest1")
+    instance = client.GetInstance(domain)
+    client.ModifyInstance(instance, PropertyList=["Autostart", "ElementName"])
+    assert last(changing) == (OPERATOR[0], "SetAutostart", "done")
+    recorded = len(changing.trail.records)
+    client.ModifyInstance(instance, PropertyList=["Name", "ElementName"])
+    assert len(changing.trail.records) == recorded
 
 
 def test_several_properties_at_once(changing: Running) -> None:
@@ -253,15 +283,15 @@ def new_value(text: str) -> str:
 # --- delete -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_running_domain_stays_when_its_definition_is_deleted(changing: Running) -> None:
+def test_a_running_domain_is_not_deleted_but_its_definition_is(changing: Running) -> None:
     changing.drivers["local"].add("passing")
     changing.run(changing.inventories["local"].refresh)
     client, domain = changing.client(DEFINER), path_of(changing, "passing")
-    client.DeleteInstance(domain)
+    assert refused(lambda: client.DeleteInstance(domain)) == pywbem.CIM_ERR_FAILED
+    settings = settings_of(client, domain).path
+    client.DeleteInstance(settings)
     assert client.GetInstance(domain)["Persistent"] is False
-    assert (
-        refused(lambda: client.DeleteInstance(domain)) == pywbem.CIM_ERR_INVALID_PARAMETER
-    )  # nothing is left to remove
+    assert refused(lambda: client.DeleteInstance(settings)) == pywbem.CIM_ERR_NOT_FOUND
     assert client.InvokeMethod("Destroy", domain)[0] == 0
     assert refused(lambda: client.GetInstance(domain)) == pywbem.CIM_ERR_NOT_FOUND
 

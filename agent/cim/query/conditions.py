@@ -9,8 +9,8 @@
                / operand [NOT] ISA class
     operand    = literal / path
 
-Languages differ in what a ``Dialect`` says and in operands, which CQL has more of. Depth and size are bounded, so that
-neither parsing nor asking is ever deep or long.
+Languages differ in what a ``Dialect`` says and in operands, which CQL has more of. Depth and size are bounded, and so are
+the patterns of a query together, since asking an intricate one costs a thousand times what a comparison does.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from agent.cim.query.expression import (
     path,
     quantified,
 )
-from agent.cim.query.patterns import Matcher, PatternError
+from agent.cim.query.patterns import Matcher, PatternError, cost
 from agent.cim.query.subject import Value
 from agent.cim.query.tokens import Cursor, Kind, Token, number, tokens
 from agent.cim.query.values import MIRRORED, OPERATORS
@@ -46,6 +46,8 @@ __all__ = ["Conditions", "Dialect"]
 
 _DEPTH = 64
 _PREDICATES = 1000
+#: What all patterns of a query may cost together, as ``patterns.cost`` counts it.
+_PATTERNS = 1024
 _RESERVED = frozenset({"and", "or", "not", "is", "null", "true", "false", "like", "isa"})
 
 
@@ -86,6 +88,7 @@ class Conditions:
         self._aliases = {each.lower() for each in (source, alias) if each}
         self._depth = 0
         self._predicates = 0
+        self._patterns = 0
 
     def condition(self) -> Condition:
         conditions = [self._conjunction()]
@@ -211,6 +214,9 @@ class Conditions:
             matcher = self._dialect.pattern(token.text)
         except PatternError as error:
             raise invalid(token.column, f"the pattern {echo(token.text)} is wrong: {error}") from None
+        self._patterns += cost(matcher)
+        if self._patterns > _PATTERNS:
+            raise invalid(token.column, f"the patterns of the query are longer than {_PATTERNS} characters together")
         return like(operand, matcher, quantifier=quantifier, lenient=self._dialect.lenient)
 
     def _isa(self, first: Token, operand: Operand) -> Condition:

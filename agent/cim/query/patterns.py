@@ -22,14 +22,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Matcher", "PatternError", "regular_expression", "wildcards"]
+__all__ = ["Matcher", "PatternError", "cost", "regular_expression", "wildcards"]
 
 Matcher = Callable[[str], bool]
 
 #: Positions of an automaton, which is what a step costs when it is not remembered.
 _POSITIONS = 256
 #: Steps that are remembered.
-_STEPS = 4096
+_STEPS = 1024
 _DEPTH = 16
 
 
@@ -295,6 +295,12 @@ def _searching(pieces: list[str]) -> Matcher:
     return matches
 
 
+def cost(matcher: Matcher) -> int:
+    """What a step of a matcher costs at most: the positions of its automaton, 1 if it needs none."""
+    automaton = getattr(matcher, "__self__", None)
+    return len(automaton.characters) if isinstance(automaton, _Automaton) else 1
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A part of an automaton: whether it matches nothing too, and the positions that may be its first and last."""
@@ -308,7 +314,7 @@ class _Automaton:
     """Bit 0 of a set is the start, before the first character; others are the characters of the pattern."""
 
     def __init__(self, node: Node) -> None:
-        self._sets: list[Characters] = [Characters()]
+        self.characters: list[Characters] = [Characters()]
         self._follow = [0]
         whole = self._built(node)
         self._follow[0] = whole.first
@@ -335,7 +341,7 @@ class _Automaton:
         after, left = 0, reached
         while left:
             lowest = left & -left
-            if self._sets[lowest.bit_length() - 1].has(character):
+            if self.characters[lowest.bit_length() - 1].has(character):
                 after |= lowest
             left ^= lowest
         if len(self._known) >= _STEPS:
@@ -366,10 +372,10 @@ class _Automaton:
         raise AssertionError(node)
 
     def _position(self, characters: Characters) -> _Part:
-        if len(self._sets) > _POSITIONS:
+        if len(self.characters) > _POSITIONS:
             raise PatternError(f"the pattern is longer than {_POSITIONS} characters, with all that it repeats")
-        bit = 1 << len(self._sets)
-        self._sets.append(characters)
+        bit = 1 << len(self.characters)
+        self.characters.append(characters)
         self._follow.append(0)
         return _Part(False, bit, bit)
 
