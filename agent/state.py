@@ -9,8 +9,8 @@ promise; allocate for many parents at once with `allocate_many`, which commits o
 Everything here may be called from any thread, and whatever writes waits for the disk: call it at the start or in a
 worker thread, not in the loop's. Arcs are cached in memory, a whole table of a hypervisor at a time, and so are texts.
 
-A queue holds messages for one receiver. Who fills it numbers its places, upwards and across restarts, so that a message
-is known by its place before it is on the disk; many changes to many queues are one commit.
+A queue holds messages for one receiver. Who fills it numbers its places, upwards and above whatever still waits, so that
+a message is known by its place before it is on the disk; many changes to many queues are one commit.
 """
 
 import fcntl

@@ -26,6 +26,7 @@ import pywbem
 from agent.cim import namespaces
 from agent.cim.classes import CHILD_NAMESPACE, INDICATION_SERVICE, VERSION
 from agent.cim.held import Bridge
+from agent.cim.indications import created
 from agent.schema import dmtf
 
 __all__ = [
@@ -177,15 +178,9 @@ def _path(name: str, keys: dict[str, Any]) -> Any:
 
 def _instance(name: str, **values: Any) -> Any:
     """An instance with every property of its class, null where no value is given, and its path. KeyError for any other."""
-    declared = dmtf.inherited_properties(name)
-    if unknown := values.keys() - declared.keys():
+    if unknown := values.keys() - dmtf.inherited_properties(name).keys():
         raise KeyError(f"{name} has no property {', '.join(sorted(unknown))}")
-    properties = [
-        pywbem.CIMProperty(p.name, values.get(p.name), type=p.type, is_array=p.array, reference_class=p.reference)
-        for p in declared.values()
-    ]
-    keys = {p.name: values[p.name] for p in declared.values() if p.key}
-    return pywbem.CIMInstance(name, properties=properties, path=_path(name, keys))
+    return created.instance(name, values)
 
 
 # --- the instances ----------------------------------------------------------------------------------------------------

@@ -80,11 +80,11 @@ class Provider:
             return Namespace(name=name, repository=Repository(self.schema, shown[name]), **options)  # type: ignore[arg-type]
 
         made = {
-            namespaces.ROOT: space(namespaces.ROOT, held=partial(_of_namespace, held, namespaces.ROOT)),
+            namespaces.ROOT: space(namespaces.ROOT, held=_of_namespace(held, namespaces.ROOT)),
             namespaces.VIRTMAP: space(namespaces.VIRTMAP, has_rows=True),
             namespaces.INTEROP: space(
                 namespaces.INTEROP,
-                held=partial(_of_namespace, held, namespaces.INTEROP),
+                held=_of_namespace(held, namespaces.INTEROP),
                 keepers=keepers,
                 performers=performers,
             ),
@@ -135,6 +135,18 @@ class Provider:
         return found
 
 
-def _of_namespace(held: Callable[[], Sequence[pywbem.CIMInstance]], name: str) -> Sequence[pywbem.CIMInstance]:
-    """Those of these instances that live in a namespace."""
-    return [each for each in held() if each.path.namespace == name]
+def _of_namespace(
+    held: Callable[[], Sequence[pywbem.CIMInstance]], name: str
+) -> Callable[[], Sequence[pywbem.CIMInstance]]:
+    """Gives those of these instances that live in a namespace, chosen anew when there are others."""
+    chosen_of: Sequence[pywbem.CIMInstance] | None = None
+    chosen: Sequence[pywbem.CIMInstance] = ()
+
+    def those() -> Sequence[pywbem.CIMInstance]:
+        nonlocal chosen_of, chosen
+        now = held()
+        if now is not chosen_of:
+            chosen_of, chosen = now, tuple(each for each in now if each.path.namespace == name)
+        return chosen
+
+    return those

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,7 +14,7 @@ from agent.cim import interop, namespaces
 from agent.cim.accounts import Accounts
 from agent.cim.certificates import server_context
 from agent.cim.classes import INDICATION_SERVICE, build
-from agent.cim.indications.delivery import RETRY_INTERVAL, Delivery
+from agent.cim.indications.delivery import REMOVAL, RETRY_INTERVAL, Delivery
 from agent.cim.indications.filters import objections
 from agent.cim.indications.sender import trusting
 from agent.cim.indications.subscriptions import MOST_DESTINATIONS, MOST_SUBSCRIPTIONS, REMOVAL_INTERVAL, Subscriptions
@@ -67,6 +68,7 @@ class Service:
             longest=self._cim.indication_queue, expiry=self._cim.indication_expiry,
         )  # fmt: skip
         self._account = self._accounted()
+        self._told: tuple[Sequence[pywbem.CIMInstance], ...] | None = None
         provider = Provider(
             inventories, operations, host=self._host, schema=schema, held=self._held, keepers=(self._subscriptions,),
             performers={INDICATION_SERVICE.lower(): self._delivery.invoke},
@@ -86,7 +88,7 @@ class Service:
         delivery = interop.Delivery(
             retry_attempts=self._delivery.retry_attempts,
             retry_interval=RETRY_INTERVAL,
-            removal=interop.Removal.IGNORE,
+            removal=REMOVAL,
             removal_interval=REMOVAL_INTERVAL,
             destinations=MOST_DESTINATIONS,
             subscriptions=MOST_SUBSCRIPTIONS,
@@ -122,13 +124,18 @@ class Service:
 
     async def stop(self) -> None:
         """Stop listening and close what is open. Bounded."""
+        await asyncio.gather(self._stop_serving(), self._delivery.stop())
+
+    async def _stop_serving(self) -> None:
         await self._server.stop()
-        await self._delivery.stop()
         await self._subscriptions.stop()
 
     def _held(self) -> Sequence[pywbem.CIMInstance]:
-        """All instances that are no rows."""
-        return [*self._account, *self._subscriptions.instances(), *self._subscriptions.associations()]
+        """All instances that are no rows: the same tuple as long as they are the same."""
+        shown, associated = self._subscriptions.instances(), self._subscriptions.associations()
+        if self._told is None or self._told[0] is not shown or self._told[1] is not associated:
+            self._told = (shown, associated, (*self._account, *shown, *associated))
+        return self._told[2]
 
     async def _record(self, who: Principal, operation: str, target: str, result: str) -> None:
         await self._operations.record(who, "-", operation, target, result)

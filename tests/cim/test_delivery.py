@@ -6,7 +6,7 @@ import asyncio
 import queue
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pywbem
 
+from agent.__main__ import STOP_LIMIT
 from agent.access import Principal
 from agent.cim import interop
 from agent.cim.accounts import Accounts
@@ -23,14 +24,15 @@ from agent.cim.indications.sender import trusting
 from agent.cim.indications.subscriptions import Subscriptions
 from agent.cim.provider import Provider
 from agent.cim.server import Server
+from agent.cim.service import Service
 from agent.cim.status import CimError, Status
-from agent.config import Endpoint, Receivers
+from agent.config import Cim, Config, Endpoint, Hypervisor, Receivers, StateSettings
 from agent.errors import ConfigError, Failed
 from agent.inventory import Inventory
 from agent.operations import Operations
 from agent.schema import dmtf
 from agent.schema.declare import Access
-from agent.state import State
+from agent.state import Queued, State
 from drivers.fake import Fake
 from tests.agents import OBSERVER, OPERATOR, QUIET, Trail, looped, until
 from tests.authorities import Authority
@@ -46,6 +48,7 @@ from tests.cim.subscribed import (
     names,
     new_destination,
     new_filter,
+    new_subscription,
     schema,
     subscribed,
     value,
@@ -459,6 +462,127 @@ async def test_what_the_disk_did_not_take_is_written_at_the_end_if_it_does_by_th
 
 
 @looped
+async def test_what_was_delivered_while_the_disk_failed_is_noted_when_it_works_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agent.cim.indications.delivery._DISK_AGAIN", 0.01)
+    broken = [False]
+    async with listening(answering((500, ""))) as listener, subscribed() as world:
+        path = await world.subscribe(listener.url)
+        change = world.state.change_queues
+
+        def sometimes(**changes: Any) -> dict[str, int]:
+            if broken[0]:
+                raise Failed("the state file cannot be written: database or disk is full")
+            done = change(**changes)
+            broken[0] = bool(changes["put"])
+            return done
+
+        monkeypatch.setattr(world.state, "change_queues", sometimes)
+        await world.tell("a")
+        await until(lambda: world.delivery.counters(path).delivered == 1)
+        await until(lambda: "may be sent again after a restart" in caplog.text)
+        assert world.state.queues()
+        broken[0] = False
+        await until(lambda: not world.state.queues())
+        assert listener.texts == ["a", "a"]
+    assert "indications wait in memory" not in caplog.text
+
+
+@looped
+async def test_what_is_noted_for_a_disk_that_fails_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.cim.indications.delivery._UNWRITTEN", 3)
+    async with listening() as listener, subscribed() as world:
+        path = await world.subscribe(listener.url)
+
+        def full(**changes: object) -> None:
+            raise Failed("the state file cannot be written: database or disk is full")
+
+        monkeypatch.setattr(world.state, "change_queues", full)
+        for text in "abcdefg":
+            await world.tell(text)
+        await until(lambda: world.delivery.counters(path).delivered == 7)
+        noted = world.delivery._journal._next.done
+        assert len(noted) <= 3
+        assert not any(one.body for one in noted.values())
+
+
+@looped
+async def test_a_fault_of_the_agent_is_not_the_end_of_what_is_written(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening() as listener, subscribed() as world:
+        await world.subscribe(listener.url)
+
+        def fault(**changes: object) -> None:
+            raise RuntimeError("nobody has thought of this")
+
+        monkeypatch.setattr(world.state, "change_queues", fault)
+        await world.tell("a")
+        await until(lambda: listener.texts == ["a"])
+        monkeypatch.undo()
+        await world.tell("b")
+        await until(lambda: listener.texts == ["a", "b"] and not world.state.queues())
+    assert "nobody has thought of this" in caplog.text
+
+
+@looped
+async def test_a_fault_of_the_agent_is_not_the_end_of_what_is_sent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening() as listener, subscribed() as world:
+        await world.subscribe(listener.url)
+        faults = []
+
+        async def fault(*args: object) -> None:
+            faults.append(args)
+            raise RuntimeError("nobody has thought of this")
+
+        monkeypatch.setattr(world.delivery, "send", fault)
+        await world.tell("a", "b")
+        await until(lambda: len(faults) > 1)
+        monkeypatch.undo()
+        await until(lambda: listener.texts == ["a", "b"])
+    assert "destination acme:console: a fault of the agent" in caplog.text
+
+
+@looped
+async def test_many_subscriptions_leave_others_their_turn_and_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.cim.indications.delivery._TURN", 2)
+    async with listening() as listener, subscribed() as world:
+        for number in range(10):
+            await world.subscribe(listener.url, name=f"number-{number}")
+        turns = [0]
+
+        def turn() -> None:
+            turns[0] += 1
+            asyncio.get_running_loop().call_soon(turn)
+
+        turn()
+        publish = world.delivery.publish
+        with monkeypatch.context() as patched:
+            journal = world.delivery._journal
+            put, seen = journal.put, []
+
+            def note(messages: Sequence[Queued]) -> Awaitable[None]:
+                seen.append(turns[0])
+                return put(messages)
+
+            patched.setattr(journal, "put", note)
+            began = turns[0]
+            told = await asyncio.gather(*(publish(alert(text), "root/virtmap") for text in "abc"))
+        assert told == [10, 10, 10]
+        assert seen[0] - began >= 8
+        await until(lambda: len(listener.bodies) == 30)
+        series: dict[str, list[tuple[int, str]]] = {}
+        for body in listener.bodies:
+            one = (int(value(body, "SequenceNumber")), value(body, "Description"))
+            series.setdefault(value(body, "SequenceContext"), []).append(one)
+        assert len(series) == 10
+        assert all(each == [(0, "a"), (1, "b"), (2, "c")] for each in series.values())
+
+
+@looped
 async def test_a_disk_that_hangs_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.cim.indications.delivery._UNWRITTEN", 3)
     going = threading.Event()
@@ -547,6 +671,23 @@ def test_a_destination_that_fails_for_too_long_ends_what_wants_it_so(policy: int
             await until(lambda: [r for r in world.records if r[:2] == ("virtmap", operation) and r[3] == "done"])
 
     looped(check)()
+
+
+@looped
+async def test_a_transient_destination_that_is_given_up_goes_with_what_wanted_it_so() -> None:
+    async with subscribed() as world:
+        wanted = await world.subscriptions.create(new_filter(), OPERATOR)
+        made = new_destination(f"http://127.0.0.1:{free_port()}", PersistenceType=pywbem.Uint16(3))
+        receiver = await world.subscriptions.create(made, OPERATOR)
+        lasts = new_subscription(wanted, receiver, FailureTriggerTimeInterval=pywbem.Uint64(0))
+        await world.subscriptions.create(lasts, OPERATOR)
+        await world.tell("a")
+        await until(lambda: not world.of("CIM_ListenerDestinationCIMXML"))
+        await until(lambda: not world.state.queues())
+        target = "CIM_ListenerDestinationCIMXML acme:console"
+        await until(lambda: ("virtmap", "RemoveDestination", target, "done") in world.records)
+        await until(lambda: [r for r in world.records if r[1] == "RemoveSubscription"])
+        assert not world.state.created("destination")
 
 
 @looped
@@ -687,6 +828,54 @@ async def test_an_end_waits_for_nobody_for_long() -> None:
         assert asyncio.get_running_loop().time() - began < 5
         assert await world.delivery.publish(alert("late"), "root/virtmap") == 0
         held.set()
+
+
+@looped
+async def test_the_whole_server_ends_in_time_whatever_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, going = asyncio.Event(), threading.Event()
+    hung: list[object] = []
+
+    async def hang(number: int) -> None:
+        await held.wait()
+
+    config = Config(
+        hypervisors=(Hypervisor(name="local", uri="fake:///?domains=1"),),
+        state=StateSettings(directory=str(tmp_path)),
+        accounts=(account(DEFINER, Access.DEFINE),),
+        cim=Cim(http=(Endpoint(host="127.0.0.1", port=0),), https=()),
+    )
+    state = State(tmp_path)
+    inventories = {"local": Inventory(Fake("local", "fake:///?domains=1"), state, pace=QUIET)}
+    service = Service(config, inventories, Operations(inventories, Trail()), state)
+    async with listening(hang) as listener:
+        ((at,), _) = await service.start()
+        _, writer = await asyncio.open_connection("127.0.0.1", at.port)
+        writer.write(b"POST /cimom HTTP/1.1\r\n")
+        subscriptions = service._subscriptions
+        receiver = await subscriptions.create(new_destination(listener.url), OPERATOR)
+        wanted = next(i.path for i in subscriptions.instances() if i.get("ElementName") == "Alerts")
+        await subscriptions.create(new_subscription(wanted, receiver), OPERATOR)
+        await service._delivery.publish(alert("on its way"), "root/virtmap")
+        await until(lambda: listener.bodies)
+
+        def hangs(*args: object, **changes: object) -> dict[str, int]:
+            hung.append(args)
+            going.wait(30)
+            return {}
+
+        monkeypatch.setattr(state, "keep_created", hangs)
+        monkeypatch.setattr(state, "change_queues", hangs)
+        creating = asyncio.ensure_future(subscriptions.create(new_filter(), OPERATOR))
+        telling = asyncio.ensure_future(service._delivery.publish(alert("late"), "root/virtmap"))
+        await until(lambda: len(hung) == 2)
+        began = asyncio.get_running_loop().time()
+        await service.stop()
+        assert asyncio.get_running_loop().time() - began < STOP_LIMIT - 1
+        going.set()
+        held.set()
+        await asyncio.gather(creating, telling)
+        writer.close()
+    state.close()
 
 
 # --- pywbem's subscription manager, over the wire

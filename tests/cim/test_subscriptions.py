@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -184,9 +185,9 @@ def test_queries_that_nothing_can_match_are_objected_to(query: str, objection: s
 def test_what_cannot_be_is_not_created(wrong: Any, status: Status, word: str) -> None:
     async def check() -> None:
         async with subscribed(started=False) as world:
-            before = list(world.subscriptions.instances())
+            before = world.subscriptions.instances()
             error = await refused(world.subscriptions.create(wrong, OPERATOR), status, word)
-            assert world.subscriptions.instances() == before
+            assert world.subscriptions.instances() is before
             ((who, operation, target, result),) = world.records
             assert (who, operation, result) == ("worker", "CreateInstance", f"refused: {error.description}")
             assert target.startswith(f"{wrong.classname} ")
@@ -356,6 +357,129 @@ async def test_a_subscription_that_is_over_is_gone() -> None:
         await refused(world.subscriptions.delete(path, OPERATOR), Status.NOT_FOUND)
         await world.subscriptions.create(new_subscription(wanted, receiver), OPERATOR)
         assert len(world.state.created("subscription")) == 1
+
+
+@looped
+async def test_a_duration_that_is_as_long_as_can_be_is_shown() -> None:
+    async with subscribed(started=False) as world:
+        _, _, path = await trio(world, SubscriptionDuration=pywbem.Uint64(2**64 - 1))
+        assert read(world, path)["SubscriptionTimeRemaining"] == 2**64 - 1
+
+
+@looped
+async def test_whether_a_subscription_is_in_force_is_known_by_its_id() -> None:
+    async with subscribed(started=False) as world:
+        _, _, path = await trio(world, SubscriptionDuration=pywbem.Uint64(100))
+        ((one, *_),) = world.subscriptions.active()
+        assert world.subscriptions.in_force(one.id)
+        assert not world.subscriptions.in_force("another")
+        shown = read(world, path)
+        for state, is_enabled in ((4, False), (2, True)):
+            shown["SubscriptionState"] = pywbem.Uint16(state)
+            await world.subscriptions.modify(shown, frozenset(("subscriptionstate",)), OPERATOR)
+            assert world.subscriptions.in_force(one.id) is is_enabled
+        world.clock[0] += 100
+        assert not world.subscriptions.in_force(one.id)
+
+
+# --- what is kept of what is shown
+
+
+@looped
+async def test_as_long_as_nothing_changes_the_same_is_shown() -> None:
+    async with subscribed(started=False) as world:
+        wanted, receiver, _ = await trio(world)
+        shown, associated = world.subscriptions.instances(), world.subscriptions.associations()
+        world.clock[0] += 1000
+        await refused(world.subscriptions.create(new_filter(), OPERATOR), Status.ALREADY_EXISTS)
+        assert world.subscriptions.instances() is shown
+        wanted["Name"] = receiver["Name"] = "those that were given are the caller's"
+        await world.subscriptions.create(new_destination(URL, "acme:other"), OPERATOR)
+        more = world.subscriptions.instances()
+        assert len(more) == len(shown) + 1
+        assert {id(i) for i in shown} < {id(i) for i in more}
+        assert {id(i) for i in associated} < {id(i) for i in world.subscriptions.associations()}
+        assert "acme:alerts" in {i.path.get("Name") for i in more}
+
+
+@looped
+async def test_what_is_changed_is_made_anew_and_nothing_else() -> None:
+    async with subscribed(started=False) as world:
+        wanted, _, _ = await trio(world)
+        shown, associated = world.subscriptions.instances(), world.subscriptions.associations()
+        changed = read(world, wanted)
+        changed["ElementName"] = "Alerts of ours"
+        await world.subscriptions.modify(changed, None, OPERATOR)
+        new = [i for i in world.subscriptions.instances() if id(i) not in {id(each) for each in shown}]
+        assert [i["ElementName"] for i in new] == ["Alerts of ours"]
+        assert world.subscriptions.associations() is associated
+
+
+@looped
+async def test_time_passes_for_subscriptions_with_a_duration_only() -> None:
+    async with subscribed(started=False) as world:
+        _, receiver, path = await trio(world, SubscriptionDuration=pywbem.Uint64(100))
+        other = await world.subscriptions.create(new_filter("acme:other"), OPERATOR)
+        lasting = await world.subscriptions.create(new_subscription(other, receiver), OPERATOR)
+        shown, associated = world.subscriptions.instances(), world.subscriptions.associations()
+        world.clock[0] += 0.5
+        assert world.subscriptions.instances() is shown
+        world.clock[0] += 0.5
+        later = world.subscriptions.instances()
+        assert [i.path for i in later if id(i) not in {id(each) for each in shown}] == [path]
+        assert (read(world, path)["SubscriptionTimeRemaining"], read(world, lasting)["SubscriptionTimeRemaining"]) == (
+            99, None,
+        )  # fmt: skip
+        assert next(i for i in shown if i.path == path)["SubscriptionTimeRemaining"] == 100
+        world.clock[0] += 98.75
+        assert read(world, path)["SubscriptionTimeRemaining"] == 0
+        world.clock[0] += 0.25
+        assert path not in [i.path for i in world.subscriptions.instances()]
+        assert world.subscriptions.associations() is associated
+        world.clock[0] -= 50  # somebody sets the clock
+        assert read(world, path)["SubscriptionTimeRemaining"] == 50
+
+
+# --- what goes by itself
+
+
+@looped
+async def test_a_transient_destination_goes_with_the_last_subscription_that_is_over() -> None:
+    async with subscribed(started=False) as world:
+        create, kept = world.subscriptions.create, []
+        wanted = await create(new_filter(), OPERATOR)
+        other = await create(new_filter("acme:other"), OPERATOR)
+        for name, persistence in (("lasting", 2), ("used", 3), ("left", 3), ("fresh", 3)):
+            made = new_destination(URL, f"acme:{name}", PersistenceType=pywbem.Uint16(persistence))
+            receiver = await create(made, OPERATOR)
+            if name != "fresh":
+                await create(new_subscription(wanted, receiver, SubscriptionDuration=pywbem.Uint64(100)), OPERATOR)
+            if name == "used":
+                kept.append(await create(new_subscription(other, receiver), OPERATOR))
+        world.clock[0] += 100
+        await create(new_filter("acme:more"), OPERATOR)
+        names = {i["Name"] for i in world.of("CIM_ListenerDestinationCIMXML")}
+        assert names == {"acme:lasting", "acme:used", "acme:fresh"}
+        assert len(world.state.created("destination")) == 3
+        removed = ("virtmap", "RemoveDestination", "CIM_ListenerDestinationCIMXML acme:left", "done")
+        assert [r for r in world.records if r[0] == "virtmap"] == [removed]
+        await world.subscriptions.delete(kept[0], OPERATOR)  # who deletes may subscribe again
+        assert {i["Name"] for i in world.of("CIM_ListenerDestinationCIMXML")} == names
+
+
+@looped
+async def test_names_from_anywhere_are_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with subscribed(started=False) as world:
+        wanted = await world.subscriptions.create(new_filter("acme:\u2028forged \x85" + "x" * 240), OPERATOR)
+        receiver = await world.subscriptions.create(new_destination(URL, "acme:\u202e" + "y" * 240), OPERATOR)
+        lasts = new_subscription(wanted, receiver, SubscriptionDuration=pywbem.Uint64(1))
+        await world.subscriptions.create(lasts, OPERATOR)
+        world.clock[0] += 1
+        await world.subscriptions.create(new_filter(), OPERATOR)
+    (line,) = [r.getMessage() for r in caplog.records if "is over" in r.getMessage()]
+    assert line.isprintable()
+    assert len(line) < 500
 
 
 @looped

@@ -1,5 +1,5 @@
-"""Instances that clients create: what they send becomes values that are kept, by the names of the properties, and values
-become instances.
+"""Instances of the Interop namespace: what clients send becomes values that are kept, by the names of the properties, and
+values become instances.
 
 Values are what JSON can hold; references are kept apart from them, by whoever has some.
 """

@@ -11,7 +11,8 @@ indications go one after the other.
   time (`retry_attempts`), or when the listener has refused it in a way that it would again.
 * A queue that is full loses its oldest. What is lost is counted, and logged when it begins.
 * What waits for a subscription that has ended, or is disabled, is dropped when its turn comes.
-* When the agent is killed at the wrong moment, a listener may get an indication twice; it has the same number.
+* When the agent is killed at the wrong moment, or the disk has failed for long, a listener may get an indication twice; it
+  has the same number.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ import ssl
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 import pywbem
@@ -38,11 +41,12 @@ from agent.cim.indications.destinations import Destination
 from agent.cim.indications.export import Outcome, Verdict, message
 from agent.cim.indications.filters import Filter
 from agent.cim.indications.sender import Lookup, Sender, addresses
-from agent.cim.indications.subscriptions import REMOVAL_INTERVAL, Audit, Subscriptions
+from agent.cim.indications.subscriptions import REMOVAL_INTERVAL, Active, Audit, Subscriptions
 from agent.cim.interop import Removal
 from agent.cim.status import CimError, Status
 from agent.cim.subjects import InstanceSubject
 from agent.errors import VirtmapError
+from agent.operations import one_line
 from agent.schema.declare import Access
 from agent.state import Queued
 from agent.workers import Workers
@@ -69,7 +73,8 @@ LONGEST_PAUSE = 300
 """Seconds between two retries, however many have failed."""
 
 REMOVAL = Removal.IGNORE
-"""What becomes of subscriptions whose destination fails: what each of them says, nothing else."""
+"""What becomes of subscriptions whose destination fails: what each of them says, nothing else
+(CIM_IndicationService.SubscriptionRemovalAction)."""
 
 TEST_METHOD = "SendTestIndication"
 
@@ -80,13 +85,19 @@ _LAST_NUMBER = 2**63 - 1
 _BATCH = 16
 """Indications that are read from the state file at a time."""
 
+_TURN = 32
+"""Messages that are made before others have their turn in the loop."""
+
 _UNWRITTEN = 10_000
-"""Indications that wait for the disk; what comes then is lost, as it is from a queue that is full."""
+"""Indications that wait for the disk; what comes then is lost, as it is from a queue that is full. Also how many are known
+to be done with while that cannot be written."""
 
 _DISK_LIMIT = 5.0
-_READ_AGAIN = 5.0
-_ENDING = 2.0
-"""Seconds in which what is under way may end when the agent does."""
+_DISK_AGAIN = 5.0
+"""Seconds until the disk is tried again after it has failed."""
+
+_ENDING = 1.0
+"""Seconds in which what is on its way may end when the agent does; the disk has as many again."""
 
 #: Why a test is in a queue; subscriptions have ids of another form.
 _TEST = "test"
@@ -154,18 +165,38 @@ class _Changes:
 
     def __init__(self) -> None:
         self.put: list[Queued] = []
-        self.tried: list[Queued] = []
-        self.done: list[Queued] = []
-        self.gone: list[str] = []
+        self.tried: dict[tuple[str, int], Queued] = {}
+        self.done: dict[tuple[str, int], Queued] = {}
+        self.gone: dict[str, None] = {}
         self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def __bool__(self) -> bool:
         return bool(self.put or self.tried or self.done or self.gone)
 
+    def note(self, *, tried: Queued | None = None, done: Queued | None = None, gone: Iterable[str] = ()) -> None:
+        """What became of messages that are in queues, without what they say. Of too many the oldest are forgotten."""
+        for one, there in ((tried, self.tried), (done, self.done)):
+            if one is not None:
+                there[one.queue, one.place] = replace(one, body=b"")
+                if len(there) > _UNWRITTEN:
+                    del there[next(iter(there))]
+        self.gone.update(dict.fromkeys(gone))
+
+    def after(self, earlier: _Changes) -> None:
+        """Note what an earlier commit should have noted."""
+        self.tried = _newest({**earlier.tried, **self.tried})
+        self.done = _newest({**earlier.done, **self.done})
+        self.gone = {**earlier.gone, **self.gone}
+
+
+def _newest(noted: dict[tuple[str, int], Queued]) -> dict[tuple[str, int], Queued]:
+    return dict(islice(noted.items(), max(0, len(noted) - _UNWRITTEN), None))
+
 
 class _Journal:
     """Writes changes in order; those that come while one commit is made are the next one. `wrote` is told what was put into
-    queues, whether it could be written, and how many each queue has lost for that."""
+    queues, whether it could be written, and how many each queue has lost for that. While nothing can be written, only what is
+    put is tried at once; the rest goes with it, or when the disk is tried again."""
 
     def __init__(
         self, store: Queues, longest: int, wrote: Callable[[Sequence[Queued], bool, Mapping[str, int]], None]
@@ -178,30 +209,33 @@ class _Journal:
         self._more = asyncio.Event()
         self._ending = False
         self._failing = False
+        self._losing = False
         self._task = asyncio.ensure_future(self._work())
 
-    async def put(self, messages: Sequence[Queued]) -> None:
-        """Into their queues; returns when that is on the disk, or cannot be."""
-        if not messages:
-            return
+    def put(self, messages: Sequence[Queued]) -> Awaitable[None]:
+        """Into their queues, at once; what it gives is done when that is on the disk, or cannot be."""
         if len(self._next.put) >= _UNWRITTEN:
             self._wrote((), True, Counter(each.queue for each in messages))
-            return
+            return asyncio.sleep(0)
         self._next.put += messages
         self._more.set()
-        await asyncio.shield(self._next.written)
+        return asyncio.shield(self._next.written)
 
     def tried(self, one: Queued) -> None:
-        self._next.tried.append(one)
-        self._more.set()
+        self._next.note(tried=one)
+        self._noted()
 
     def done(self, one: Queued) -> None:
-        self._next.done.append(one)
-        self._more.set()
+        self._next.note(done=one)
+        self._noted()
 
     def gone(self, queues: Iterable[str]) -> None:
-        self._next.gone += queues
-        self._more.set()
+        self._next.note(gone=queues)
+        self._noted()
+
+    def _noted(self) -> None:
+        if not self._failing:
+            self._more.set()
 
     async def stop(self, left: Iterable[Queued]) -> None:
         """Write what is to be written, and these messages that the disk did not take before, if it takes them soon."""
@@ -215,33 +249,51 @@ class _Journal:
         self._workers.close()
 
     async def _work(self) -> None:
-        while True:
-            await self._more.wait()
+        while not (self._ending and not self._more.is_set()):
+            await _set(self._more, _DISK_AGAIN if self._failing else None)
             self._more.clear()
             changes, self._next = self._next, _Changes()
             try:
                 if changes:
                     await self._write(changes)
+            except Exception:  # nobody else would see it, and those who wait would wait for ever
+                log.exception("a fault of the agent: indications are not queued")
             finally:
                 changes.written.set_result(None)
-            if self._ending and not self._next:
-                return
 
     async def _write(self, changes: _Changes) -> None:
         write = partial(
-            self._store.change_queues, put=changes.put, tried=changes.tried, done=changes.done, gone=changes.gone,
-            longest=self._longest,
+            self._store.change_queues, put=changes.put, tried=list(changes.tried.values()),
+            done=list(changes.done.values()), gone=list(changes.gone), longest=self._longest,
         )  # fmt: skip
         try:
             dropped = await self._workers.run(write, limit=_DISK_LIMIT, what="queue indications")
         except VirtmapError as error:
-            if not self._failing:
-                log.error("indications wait in memory, and are lost at a restart: %s", error)
+            self._tell(changes, str(error))
             self._failing = True
+            self._next.after(changes)
+            self._wrote(changes.put, False, {})
+        except Exception:  # not tried again: it may be these changes
+            log.exception("a fault of the agent: indications wait in memory, and are lost at a restart")
             self._wrote(changes.put, False, {})
         else:
-            self._failing = False
+            self._failing = self._losing = False
             self._wrote(changes.put, True, dropped)
+
+    def _tell(self, changes: _Changes, why: str) -> None:
+        """Into the log, when it begins."""
+        if changes.put and not self._losing:
+            log.error("indications wait in memory, and are lost at a restart: %s", one_line(why))
+        elif not self._failing:
+            log.error("what was sent cannot be noted, and may be sent again after a restart: %s", one_line(why))
+        self._losing = self._losing or bool(changes.put)
+
+
+async def _set(event: asyncio.Event, limit: float | None) -> None:
+    """Wait until it is set, or for so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(limit):
+            await event.wait()
 
 
 class _Channel:
@@ -263,7 +315,11 @@ class _Channel:
         self._hurry = asyncio.Event()
         self._ending = False
         self.task = asyncio.ensure_future(self._work())
-        self.task.add_done_callback(self._ended)
+
+    @property
+    def name(self) -> str:
+        """What it is called in the log."""
+        return one_line(self.destination.name)
 
     @property
     def context(self) -> str:
@@ -291,7 +347,7 @@ class _Channel:
 
     def overflowed(self, count: int) -> None:
         if not self.counters.overflowed:
-            log.warning("destination %s: the queue is full, and loses the oldest indications", self.destination.name)
+            log.warning("destination %s: the queue is full, and loses the oldest indications", self.name)
         self.counters.overflowed += count
 
     def hurry(self) -> None:
@@ -304,15 +360,17 @@ class _Channel:
         self._more.set()
         self._hurry.set()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            log.error("destination %s: a fault of the agent", self.destination.name, exc_info=error)
-
     async def _work(self) -> None:
         while not self._ending:
-            one = await self._next()
-            if one is not None:
-                await self._handle(one)
+            try:
+                one = await self._next()
+                if one is not None:
+                    await self._handle(one)
+            except Exception:  # nobody else would see it, and nothing be sent here any more
+                log.exception("destination %s: a fault of the agent", self.name)
+                self._failures += 1
+                self._hurry.clear()
+                await self._pause()
 
     async def _next(self) -> Queued | None:
         """What has waited longest, waiting for it if there is nothing; None if it has to be looked for again."""
@@ -321,7 +379,7 @@ class _Channel:
             found = await self._delivery.read(self.destination.id, self._past)
             self._batch.extend(found or ())
             if not self._batch and not self.loose:
-                await self._wait(self._more, None if found is not None else _READ_AGAIN)
+                await self._wait(self._more, None if found is not None else _DISK_AGAIN)
                 return None
         heads = [queue[0] for queue in (self._batch, self.loose) if queue]
         one = min(heads, key=lambda each: each.place)
@@ -329,13 +387,12 @@ class _Channel:
         return replace(one, attempts=max(one.attempts, attempts)) if place == one.place else one
 
     async def _wait(self, event: asyncio.Event, limit: float | None) -> None:
-        if self._ending:
-            return
-        try:
-            async with asyncio.timeout(limit):
-                await event.wait()
-        except TimeoutError:
-            return
+        if not self._ending:
+            await _set(event, limit)
+
+    async def _pause(self) -> None:
+        await self._wait(self._hurry, self._delivery.pace.pause(self._failures) * random.uniform(1, 1 + _JITTER))
+        self._batch.clear()  # some of it may be gone by now
 
     async def _handle(self, one: Queued) -> None:
         if self._delivery.unwanted(one):
@@ -348,7 +405,7 @@ class _Channel:
 
     def _expire(self, one: Queued) -> None:
         if not self.counters.expired:
-            log.warning("destination %s: indications expire before they can be delivered", self.destination.name)
+            log.warning("destination %s: indications expire before they can be delivered", self.name)
         self.counters.expired += 1
         self._done(one)
 
@@ -384,8 +441,7 @@ class _Channel:
         if self._delivery.over(tried):
             self._expire(tried)
         await self._delivery.failing(self.destination, now - self._failing_since)
-        await self._wait(self._hurry, self._delivery.pace.pause(self._failures) * random.uniform(1, 1 + _JITTER))
-        self._batch.clear()  # some of it may be gone by now
+        await self._pause()
 
     def _tell(self, verdict: Verdict) -> None:
         """Into the log, when it changes."""
@@ -393,9 +449,9 @@ class _Channel:
             return
         if verdict.outcome is Outcome.DELIVERED:
             if self._state is not None:
-                log.info("destination %s: indications are delivered again", self.destination.name)
+                log.info("destination %s: indications are delivered again", self.name)
         else:
-            log.warning("destination %s: indications are not delivered: %s", self.destination.name, verdict.why)
+            log.warning("destination %s: indications are not delivered: %s", self.name, one_line(verdict.why))
         self._state = verdict.outcome
 
 
@@ -432,6 +488,7 @@ class Delivery:
         self._journal: _Journal
         self._sender: Sender
         self._running = False
+        self._numbering = asyncio.Lock()
 
     @property
     def retry_attempts(self) -> int:
@@ -462,6 +519,8 @@ class Delivery:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        async with self._numbering:
+            pass  # what is being published is among what is to be written now
         await self._journal.stop([one for channel in self._channels.values() for one in channel.loose])
         await self._sender.close()
         self._readers.close()
@@ -477,20 +536,43 @@ class Delivery:
     async def publish(self, indication: pywbem.CIMInstance, namespace: str) -> int:
         """Send an indication that arose in a namespace to all who want it; gives how many those are. Returns when it is on the
         disk; those published first are sent first."""
-        if not self._running:
-            return 0
+        async with self._numbering:
+            if not self._running:
+                return 0
+            wanting = await self._wanting(indication, namespace)
+            if not wanting:
+                return 0
+            messages = await self._messages(wanting, self._dated(indication))
+            written = self._journal.put(messages)
+        await written
+        return len(messages)
+
+    async def _wanting(self, indication: pywbem.CIMInstance, namespace: str) -> list[Active]:
+        """The subscriptions that let an indication through. Others have their turn meanwhile."""
         subject = InstanceSubject(self._schema, indication)
-        wanting = [
-            a
-            for a in self._subscriptions.active()
-            if a.filter.covers(namespace)
-            and self._is_a(indication.classname, a.filter)
-            and a.filter.query.matches(subject)
-        ]
-        if wanting:
-            dated = self._dated(indication)
-            await self._journal.put([self._message(a.destination, dated, a.filter, a.subscription.id) for a in wanting])
-        return len(wanting)
+        chosen: dict[str, bool] = {}
+        wanting = []
+        for each in self._subscriptions.active():
+            one = each.filter
+            if one.key not in chosen:
+                if len(chosen) % _TURN == _TURN - 1:
+                    await asyncio.sleep(0)
+                chosen[one.key] = (
+                    one.covers(namespace) and self._is_a(indication.classname, one) and one.query.matches(subject)
+                )
+            if chosen[one.key]:
+                wanting.append(each)
+        return wanting
+
+    async def _messages(self, wanting: Iterable[Active], dated: pywbem.CIMInstance) -> list[Queued]:
+        """The indication for each of these whose destination is still there. Others have their turn meanwhile."""
+        made: list[Queued] = []
+        for each in wanting:
+            if len(made) % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+            if each.destination.id in self._channels:
+                made.append(self._message(each.destination, dated, each.filter, each.subscription.id))
+        return made
 
     async def send_test(self, path: pywbem.CIMInstanceName, principal: Principal) -> None:
         """Send a test to the destination with this path, whatever filters say, at once. CimError."""
@@ -501,14 +583,17 @@ class Delivery:
                     Status.ACCESS_DENIED,
                     f"{principal.name}: a test needs the role operate, and it has {principal.role.name.lower()}",
                 )
-            destination = self._subscriptions.destination(path)
-            if not self._running:
-                raise CimError(Status.SERVER_IS_SHUTTING_DOWN, "indications are not delivered now")
+            async with self._numbering:
+                destination = self._subscriptions.destination(path)
+                if not self._running:
+                    raise CimError(Status.SERVER_IS_SHUTTING_DOWN, "indications are not delivered now")
+                one = self._message(destination, self._dated(_test(self._host, principal)), None, _TEST)
+                written = self._journal.put([one])
         except CimError as error:
             await self._audit(principal, TEST_METHOD, target, f"refused: {error.description}")
             error.recorded = True
             raise
-        await self._journal.put([self._message(destination, self._dated(_test(self._host, principal)), None, _TEST)])
+        await written
         if (channel := self._channels.get(destination.id)) is not None:
             channel.hurry()
         await self._audit(principal, TEST_METHOD, target, "done")
@@ -565,7 +650,7 @@ class Delivery:
                 partial(self._store.queued, queue, after, _BATCH), limit=_DISK_LIMIT, what="read indications"
             )
         except VirtmapError as error:
-            log.error("%s", error)
+            log.error("%s", one_line(str(error)))
             return None
 
     async def send(self, destination: Destination, one: Queued) -> Verdict:

@@ -19,6 +19,7 @@ import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import pywbem
 
@@ -143,7 +144,7 @@ def _never(address: Address) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class Destination:
     """A destination: its class, all its values, and its URL. `id` names it among all that there ever were, and `since` is when
-    it was created, in seconds of the epoch."""
+    it was created, in seconds of the epoch. What is made of the values is made once, and nobody may change it."""
 
     classname: str
     values: Values
@@ -159,14 +160,15 @@ class Destination:
     def transient(self) -> bool:
         return bool(self.values["PersistenceType"] == TRANSIENT)
 
-    @property
+    @cached_property
     def path(self) -> pywbem.CIMInstanceName:
         return created.path(self.classname, self.values)
 
-    @property
+    @cached_property
     def key(self) -> str:
         return created.key_of(self.path)
 
+    @cached_property
     def instance(self) -> pywbem.CIMInstance:
         return created.instance(self.classname, self.values)
 

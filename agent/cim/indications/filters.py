@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import pywbem
 
@@ -43,7 +44,8 @@ _MOST_NAMESPACES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """A filter: all its values, and its query as it was understood. `static` ones are the agent's own."""
+    """A filter: all its values, and its query as it was understood. `static` ones are the agent's own. What is made of the
+    values is made once, and nobody may change it."""
 
     values: Values
     query: Query
@@ -53,22 +55,26 @@ class Filter:
     def name(self) -> str:
         return str(self.values["Name"])
 
-    @property
+    @cached_property
     def path(self) -> pywbem.CIMInstanceName:
         return created.path(CLASS, self.values)
 
-    @property
+    @cached_property
     def key(self) -> str:
         return created.key_of(self.path)
 
+    @cached_property
     def instance(self) -> pywbem.CIMInstance:
         return created.instance(CLASS, self.values)
 
+    @cached_property
+    def _sources(self) -> frozenset[str]:
+        asked = self.values.get("SourceNamespaces") or [self.values.get("SourceNamespace", "")]
+        return frozenset(_canonical(each) for each in asked if each.strip("/ "))
+
     def covers(self, namespace: str) -> bool:
         """Whether it is about indications from a namespace."""
-        asked = self.values.get("SourceNamespaces") or [self.values.get("SourceNamespace", "")]
-        wanted = {_canonical(each) for each in asked if each.strip("/ ")}
-        return not wanted or _canonical(namespace) in wanted
+        return not self._sources or _canonical(namespace) in self._sources
 
 
 def _canonical(namespace: str) -> str:

@@ -6,7 +6,11 @@ them. A subscription whose duration has passed is gone for whoever looks, and le
 
 A subscription says what becomes of it when its destination cannot be reached (OnFatalErrorPolicy). One that says nothing
 stays, except if its destination is transient: then it goes when that was away for REMOVAL_INTERVAL, or what listeners that
-come and go leave behind would never end.
+come and go leave behind would never end. A transient destination goes with the last subscription to it that is over or is
+given up, but not with one that a client deletes: who does that may delete the destination too, or subscribe again.
+
+What requests are shown is made when it changes, and then kept: as long as nothing changes, it is the same tuple. Only
+the time that is left to subscriptions with a duration passes by itself, and is told once a second at most.
 """
 
 from __future__ import annotations
@@ -14,12 +18,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
+import operator
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pywbem
@@ -33,6 +40,7 @@ from agent.cim.indications.filters import Filter, Objection
 from agent.cim.status import CimError, Status
 from agent.config import LOCAL_RECEIVERS, Receivers
 from agent.errors import VirtmapError
+from agent.operations import one_line
 from agent.schema.declare import Access
 from agent.workers import Workers
 
@@ -68,6 +76,9 @@ REMOVAL_INTERVAL = 86_400
 WRITE_LIMIT = 5.0
 """Seconds for the disk."""
 
+_ENDING = 1.0
+"""Seconds in which changes that are under way may end when the agent does."""
+
 ENABLED, DISABLED = 2, 4
 IGNORE, DISABLE, REMOVE = 2, 3, 4
 _NO_REPETITION = 2
@@ -79,8 +90,12 @@ _CHANGEABLE = frozenset(
     )
 )  # fmt: skip
 
+_REMAINING = "SubscriptionTimeRemaining"
+
 #: What clients may send with a subscription, but the server alone knows.
-_COMPUTED = ("TimeOfLastStateChange", "SubscriptionStartTime", "SubscriptionTimeRemaining")
+_COMPUTED = ("TimeOfLastStateChange", "SubscriptionStartTime", _REMAINING)
+
+_Instances = tuple[pywbem.CIMInstance, ...]
 
 Audit = Callable[[Principal, str, str, str], Awaitable[None]]
 """Records who wanted which operation on what, and how that ended."""
@@ -108,7 +123,7 @@ class Subscription:
     since: float
     changed: float
 
-    @property
+    @cached_property
     def key(self) -> str:
         return json.dumps([self.filter, self.handler])
 
@@ -125,17 +140,24 @@ class Subscription:
         """Seconds that the destination may fail before the policy is applied."""
         return int(self.values["FailureTriggerTimeInterval"])
 
-    def remaining(self, now: float) -> float | None:
-        """Seconds until it ends, None if it does not."""
-        duration = self.values.get("SubscriptionDuration")
-        return None if duration is None else self.since + duration - now
+    @cached_property
+    def duration(self) -> int | None:
+        """Seconds for which it lasts, None if it does not end."""
+        found = self.values.get("SubscriptionDuration")
+        return None if found is None else int(found)
+
+    @cached_property
+    def end(self) -> float:
+        return math.inf if self.duration is None else self.since + self.duration
+
+    def remaining(self, now: float) -> int | None:
+        """Whole seconds until it ends, None if it does not."""
+        return None if self.duration is None else max(0, min(self.duration, int(self.end - now)))
 
     def expired(self, now: float) -> bool:
-        left = self.remaining(now)
-        return left is not None and left <= 0
+        return now >= self.end
 
     def instance(self, wanted: Filter, receiver: Destination, now: float) -> pywbem.CIMInstance:
-        left = self.remaining(now)
         return created.instance(
             CLASS,
             {
@@ -144,9 +166,18 @@ class Subscription:
                 "Handler": receiver.path,
                 "TimeOfLastStateChange": _moment(self.changed),
                 "SubscriptionStartTime": _moment(self.since),
-                "SubscriptionTimeRemaining": None if left is None else max(0, int(left)),
+                _REMAINING: self.remaining(now),
             },
         )
+
+    def told_again(self, shown: pywbem.CIMInstance, now: float) -> pywbem.CIMInstance:
+        """Its instance as it was shown before with the time that remains now; the same one if that has not changed."""
+        left = self.remaining(now)
+        if shown[_REMAINING] == left:
+            return shown
+        again = shown.copy()
+        again.properties[_REMAINING] = pywbem.CIMProperty(_REMAINING, left, type=shown.properties[_REMAINING].type)
+        return again
 
 
 def _moment(at: float) -> pywbem.CIMDateTime:
@@ -186,8 +217,15 @@ class Subscriptions:
         self._destinations: dict[str, Destination] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._load()
-        self._shown: list[pywbem.CIMInstance] = []
-        self._associated: list[pywbem.CIMInstance] = []
+        self._rendered: dict[str, tuple[Subscription, pywbem.CIMInstance]] = {}  # by keys
+        self._timed: list[Subscription] = []  # those that change by themselves
+        self._lasting: _Instances = ()
+        self._shown: _Instances = ()
+        self._shown_while = (math.inf, -math.inf)  # from when, and until when, that is right
+        self._ties: dict[str, pywbem.CIMInstance] = {}
+        self._associated: _Instances = ()
+        self._by_id: dict[str, Active] = {}
+        self._unrecorded: list[str] = []  # destinations that went by themselves
         self._render()
 
     # --- what there is
@@ -196,29 +234,27 @@ class Subscriptions:
     def classes(self) -> frozenset[str]:
         return CLASSES
 
-    def instances(self) -> Sequence[pywbem.CIMInstance]:
-        """All filters, destinations and subscriptions, with their paths."""
+    def instances(self) -> tuple[pywbem.CIMInstance, ...]:
+        """All filters, destinations and subscriptions, with their paths: the same tuple as long as they are the same."""
         now = self._clock()
-        found = [self._shown_subscription(s, now) for s in self._subscriptions.values() if not s.expired(now)]
-        return [*self._shown, *found]
+        begin, end = self._shown_while
+        if not begin <= now < end:
+            self._show(now)
+        return self._shown
 
-    def associations(self) -> Sequence[pywbem.CIMInstance]:
-        """How the indication service and what it manages are associated."""
+    def associations(self) -> tuple[pywbem.CIMInstance, ...]:
+        """How the indication service and what it manages are associated: the same tuple as long as that is the same."""
         return self._associated
 
     def active(self) -> list[Active]:
         """The subscriptions that are in force now."""
         now = self._clock()
-        return [
-            Active(s, self._filters[s.filter], self._destinations[s.handler])
-            for s in self._subscriptions.values()
-            if s.enabled and not s.expired(now)
-        ]
+        return [each for each in self._by_id.values() if not each.subscription.expired(now)]
 
     def in_force(self, subscription_id: str) -> bool:
         """Whether a subscription is still there, enabled, and not over."""
-        now = self._clock()
-        return any(s.id == subscription_id and s.enabled and not s.expired(now) for s in self._subscriptions.values())
+        found = self._by_id.get(subscription_id)
+        return found is not None and not found.subscription.expired(self._clock())
 
     def destinations(self) -> Mapping[str, Destination]:
         """All destinations by their ids."""
@@ -236,9 +272,9 @@ class Subscriptions:
         self._watchers.append(watcher)
 
     async def stop(self) -> None:
-        """Let changes that are under way come to their end. Bounded by the disk's limit."""
+        """Let changes that are under way come to their end, for a moment. Bounded."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=WRITE_LIMIT)
+            await asyncio.wait(self._tasks, timeout=_ENDING)
         self._workers.close()
 
     # --- changes
@@ -263,13 +299,13 @@ class Subscriptions:
     async def failing(self, destination_id: str, seconds: float) -> None:
         """The destination has failed for so long: disable or remove the subscriptions that want it so. It is logged if that
         cannot be written."""
-        for each in [s for s in self._subscriptions.values() if self._gives_up(s, destination_id, seconds)]:
+        ending = [s for s in self._subscriptions.values() if self._gives_up(s, destination_id, seconds)]
+        for each, target in [(s, f"{CLASS} {self._described(s)}") for s in ending]:
             operation = "DisableSubscription" if each.policy == DISABLE else "RemoveSubscription"
-            target = f"{CLASS} {self._described(each)}"
             try:
                 await self._recorded(_ITSELF, operation, target, partial(self._give_up, each))
             except CimError as error:
-                log.error("%s: %s: %s", operation, target, error.description)
+                log.error("%s: %s: %s", operation, one_line(target), one_line(error.description))
 
     # --- creating
 
@@ -289,7 +325,7 @@ class Subscriptions:
         self._check_new(self._filters, made.key, f"{filters.CLASS} {made.name}", MOST_FILTERS)
         await self._keep([_filter_row(made)])
         self._filters[made.key] = made
-        return made.path
+        return deepcopy(made.path)
 
     async def _create_destination(self, classname: str, found: Values) -> pywbem.CIMInstanceName:
         made = destinations.made(classname, found, self._host, id=uuid.uuid4().hex, since=self._clock())
@@ -297,7 +333,7 @@ class Subscriptions:
         self._check_allowed(made)
         await self._keep([_destination_row(made)])
         self._destinations[made.key] = made
-        return made.path
+        return deepcopy(made.path)
 
     async def _create_subscription(self, found: Values) -> pywbem.CIMInstanceName:
         wanted = _referred(found, "Filter", self._filters)
@@ -312,7 +348,7 @@ class Subscriptions:
         self._check_new(self._subscriptions, made.key, f"{CLASS} {self._described(made)}", MOST_SUBSCRIPTIONS)
         await self._keep([_subscription_row(made)])
         self._subscriptions[made.key] = made
-        return made.instance(wanted, receiver, now).path
+        return created.path(CLASS, {"Filter": deepcopy(wanted.path), "Handler": deepcopy(receiver.path)})
 
     def _check_new(self, there: Mapping[str, object], key: str, what: str, most: int) -> None:
         if key in there:
@@ -333,12 +369,12 @@ class Subscriptions:
             case Filter() as old:
                 if old.static:
                     raise CimError(Status.NOT_SUPPORTED, f"{old.name} is a static filter, which cannot be changed")
-                values = change(old.instance(), old.values, filters.CHANGEABLE)
+                values = change(old.instance, old.values, filters.CHANGEABLE)
                 made = filters.made(values, self._host, self._objection)
                 await self._keep([_filter_row(made)])
                 self._filters[made.key] = made
             case Destination() as old:
-                values = change(old.instance(), old.values, destinations.CHANGEABLE)
+                values = change(old.instance, old.values, destinations.CHANGEABLE)
                 moved = destinations.made(old.classname, values, self._host, id=old.id, since=old.since)
                 self._check_allowed(moved)
                 await self._keep([_destination_row(moved)])
@@ -383,6 +419,19 @@ class Subscriptions:
         await self._keep([], [("subscription", old.key)])
         del self._subscriptions[old.key]
 
+    async def _end(self, over: Sequence[Subscription]) -> None:
+        """Remove subscriptions, and the transient destinations that nobody uses any more then."""
+        ending = {s.key for s in over}
+        used = {s.handler for s in self._subscriptions.values() if s.key not in ending}
+        left = [self._destinations[key] for key in dict.fromkeys(s.handler for s in over) if key not in used]
+        unused = [each for each in left if each.transient]
+        await self._keep([], [*(("subscription", s.key) for s in over), *(("destination", d.key) for d in unused)])
+        for subscription in over:
+            del self._subscriptions[subscription.key]
+        for destination in unused:
+            del self._destinations[destination.key]
+            self._unrecorded.append(f"{destination.classname} {destination.name}")
+
     # --- giving up
 
     def _gives_up(self, subscription: Subscription, destination_id: str, seconds: float) -> bool:
@@ -396,9 +445,9 @@ class Subscriptions:
     async def _give_up(self, old: Subscription) -> None:
         if self._subscriptions.get(old.key) != old:
             return  # it was changed meanwhile, or has gone
-        log.warning("subscription %s: its destination has failed for too long", self._described(old))
+        log.warning("subscription %s: its destination has failed for too long", one_line(self._described(old)))
         if old.policy == REMOVE:
-            await self._remove(old)
+            await self._end([old])
         else:
             values = {**old.values, "SubscriptionState": DISABLED}
             await self._replace(replace(old, values=values, changed=self._clock()))
@@ -408,17 +457,20 @@ class Subscriptions:
     async def _recorded(
         self, principal: Principal, operation: str, target: str, change: Callable[[], Awaitable[T]]
     ) -> T:
-        """Make a change, if the principal may, to its end even if nobody waits for it any more."""
+        """Make a change, if the principal may, to its end and its record even if nobody waits for it any more."""
+        task = asyncio.ensure_future(self._made(principal, operation, target, change))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _made(self, principal: Principal, operation: str, target: str, change: Callable[[], Awaitable[T]]) -> T:
         try:
             if principal.role < Access.OPERATE:
                 raise CimError(
                     Status.ACCESS_DENIED,
                     f"{principal.name}: subscriptions need the role operate, and it has {principal.role.name.lower()}",
                 )
-            task = asyncio.ensure_future(self._alone(change))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            result = await asyncio.shield(task)
+            result = await self._alone(change)
         except CimError as error:
             await self._audit(principal, operation, target, f"refused: {error.description}")
             error.recorded = True
@@ -427,24 +479,33 @@ class Subscriptions:
         return result
 
     async def _alone(self, change: Callable[[], Awaitable[T]]) -> T:
-        async with self._lock:
-            await self._sweep()
-            try:
-                return await change()
-            finally:
-                self._render()
-                for watcher in self._watchers:
-                    watcher()
+        try:
+            async with self._lock:
+                await self._sweep()
+                try:
+                    return await change()
+                finally:
+                    self._changed()
+        finally:
+            while self._unrecorded:
+                await self._audit(_ITSELF, "RemoveDestination", self._unrecorded.pop(0), "done")
+
+    def _changed(self) -> None:
+        self._render()
+        for watcher in self._watchers:
+            watcher()
 
     async def _sweep(self) -> None:
         """Forget the subscriptions that are over."""
         now = self._clock()
         over = [s for s in self._subscriptions.values() if s.expired(now)]
-        if over:
-            await self._keep([], [("subscription", s.key) for s in over])
-        for each in over:
-            log.info("subscription %s is over", self._described(each))
-            del self._subscriptions[each.key]
+        if not over:
+            return
+        described = [one_line(self._described(each)) for each in over]
+        await self._end(over)
+        for each in described:
+            log.info("subscription %s is over", each)
+        self._changed()
 
     async def _keep(self, put: Sequence[tuple[str, str, str]], gone: Sequence[tuple[str, str]] = ()) -> None:
         try:
@@ -474,10 +535,39 @@ class Subscriptions:
     def _described(self, one: Subscription) -> str:
         return f"of {self._filters[one.filter].name} to {self._destinations[one.handler].name}"
 
+    # --- what is shown
+
     def _render(self) -> None:
-        filtering = [each.instance() for each in self._filters.values()]
-        self._shown = [*filtering, *(each.instance() for each in self._destinations.values())]
-        self._associated = [interop.affects(self._host, each.path) for each in self._shown]
+        """Make what has changed anew, and keep the rest."""
+        managed: list[Filter | Destination] = [*self._filters.values(), *self._destinations.values()]
+        old, now = self._rendered, self._clock()
+        self._rendered = {
+            key: old[key] if key in old and old[key][0] is one else (one, self._shown_subscription(one, now))
+            for key, one in self._subscriptions.items()
+        }
+        self._timed = [s for s in self._subscriptions.values() if s.duration is not None]
+        lasting = (shown for one, shown in self._rendered.values() if one.duration is None)
+        self._lasting = (*(each.instance for each in managed), *lasting)
+        ties = self._ties
+        self._ties = {
+            m.key: ties[m.key] if m.key in ties else interop.affects(self._host, m.path) for m in managed
+        }  # fmt: skip
+        self._associated = _unchanged(self._associated, tuple(self._ties.values()))
+        self._by_id = {
+            one.id: Active(one, self._filters[one.filter], self._destinations[one.handler])
+            for one in self._subscriptions.values()
+            if one.enabled
+        }
+        self._show(now)
+
+    def _show(self, now: float) -> None:
+        """Tell those that end how much time remains, and leave out those that have ended."""
+        there = [one for one in self._timed if not one.expired(now)]
+        for one in there:
+            self._rendered[one.key] = (one, one.told_again(self._rendered[one.key][1], now))
+        self._shown = _unchanged(self._shown, (*self._lasting, *(self._rendered[one.key][1] for one in there)))
+        change = min([math.floor(now) + 1, *(one.end for one in there)]) if there else math.inf
+        self._shown_while = (now if self._timed else -math.inf, change)
 
     # --- reading what was kept
 
@@ -491,7 +581,8 @@ class Subscriptions:
                 try:
                     read(json.loads(content))
                 except (CimError, ValueError, KeyError, TypeError) as error:
-                    log.error("the %s %s that was kept is of no use any more: %s", kind, name, error)
+                    what, why = one_line(name), one_line(str(error))
+                    log.error("the %s %s that was kept is of no use any more: %s", kind, what, why)
 
     def _load_filter(self, kept: Any) -> None:
         made = filters.made(kept["values"], self._host, lambda query: None)
@@ -506,6 +597,11 @@ class Subscriptions:
         if made.filter not in self._filters or made.handler not in self._destinations:
             raise ValueError("its filter or destination is not there")
         self._subscriptions[made.key] = made
+
+
+def _unchanged(old: _Instances, new: _Instances) -> _Instances:
+    """The old ones if the new ones are the same objects."""
+    return old if len(old) == len(new) and all(map(operator.is_, old, new)) else new
 
 
 # --- values of a subscription -----------------------------------------------------------------------------------------
