@@ -2,9 +2,10 @@
 
 A slow hash per request would cap the server at a few dozen requests a second, so a pair that was right is remembered
 for minutes, for the address that it came from, under a hash keyed with a secret of this process: memory shows neither
-names nor passwords. An unknown name costs as much time as a wrong password. Guessing is locked out (``lockout``): an
-answer to who is locked out takes as long as any other, but no hash is computed for it, and the right password does not
-help. What is remembered for another address goes on being good.
+names nor passwords. An unknown name costs as much time as a wrong password for the account whose hash is the costliest;
+so where all hashes cost the same, and only there, time does not tell which names there are. Guessing is locked out
+(``lockout``): an answer to who is locked out takes as long as any other, but no hash is computed for it, and the right
+password does not help. What is remembered for another address goes on being good.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import asyncio
 import base64
 import binascii
 import hashlib
-import ipaddress
 import logging
 import secrets
 import time
@@ -24,13 +24,14 @@ from functools import lru_cache
 import argon2
 
 from agent.access import Principal
+from agent.cim.addresses import address, is_loopback, site
 from agent.cim.certificates import Peer
 from agent.cim.lockout import Lock, Lockout
 from agent.config import Account, CimCertificate, Network
 from agent.errors import Denied
 from agent.schema.declare import Access
 
-__all__ = ["Accounts", "is_loopback"]
+__all__ = ["Accounts"]
 
 log = logging.getLogger("virtmap.cim")
 
@@ -182,7 +183,7 @@ class Accounts:
         gone = [
             mark
             for mark, (_, who) in self._verified.items()
-            if who.source == peer and (lock.whole_address or who.name == name)
+            if site(who.source) == site(peer) and (lock.whole_address or who.name == name)
         ]
         for mark in gone:
             del self._verified[mark]
@@ -206,36 +207,19 @@ class Accounts:
 
 
 def _costs(accounts: Iterable[Account]) -> argon2.Parameters | None:
-    """What hashes cost here: as the first one does; None for argon2's default."""
-    for account in accounts:
-        return argon2.extract_parameters(account.password_hash.reveal())
-    return None
+    """What the costliest hash costs here; None, which is argon2's default, where there are none."""
+    found = (argon2.extract_parameters(account.password_hash.reveal()) for account in accounts)
+    return max(found, key=lambda costs: costs.time_cost * costs.memory_cost, default=None)
 
 
 def _hasher(costs: argon2.Parameters | None) -> argon2.PasswordHasher:
     return argon2.PasswordHasher() if costs is None else argon2.PasswordHasher.from_parameters(costs)
 
 
-def _address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address, of an IPv4 one in IPv6 clothes what is inside."""
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-@lru_cache(maxsize=1024)
-def is_loopback(peer: str) -> bool:
-    """Whether an address is of this host, also when it is an IPv4 address in IPv6 clothes."""
-    address = _address(peer)
-    return address is not None and address.is_loopback
-
-
 @lru_cache(maxsize=1024)
 def _within(peer: str, sources: tuple[Network, ...]) -> bool:
-    address = _address(peer)
-    return address is not None and any(address in network for network in sources)
+    found = address(peer)
+    return found is not None and any(found in network for network in sources)
 
 
 def _credentials(authorization: str) -> tuple[str, str] | None:

@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 import pywbem
 
+from agent.cim.addresses import is_loopback
 from agent.errors import Denied, Failed, Invalid, NotFound, Unreachable, VirtmapError
 from agent.schema.types import Secret
 
@@ -430,16 +431,16 @@ class Server:
     def exposes(self) -> bool:
         """Whether a password would be readable on the way."""
         host = urlsplit(self.url).hostname or ""
-        loopback = host in ("localhost", "::1") or host.startswith("127.")
-        return self.user is not None and self.url.startswith("http:") and not loopback
+        near = host == "localhost" or is_loopback(host)
+        return self.user is not None and self.url.startswith("http:") and not near
 
 
 def kept_password(file: str) -> Secret:
-    """The first line of a file that only its owner can read, or of a pipe. Invalid if it is nothing of that."""
+    """The first line of a file that is its owner's alone, or of a pipe. Invalid if it is nothing of that."""
     try:
         with Path(file).open("rb") as opened:
             status = os.fstat(opened.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_mode & (stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH):
+            if stat.S_ISREG(status.st_mode) and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise Invalid(f"{file}: holds a password, and others may read or change it; chmod 600 keeps them out")
             text = opened.read(PASSWORD_OCTETS).decode().partition("\n")[0].removesuffix("\r")
     except OSError as error:

@@ -2,10 +2,11 @@
 
 asyncio's own servers accept without end. A stranger who opens connections and says nothing then takes every file
 descriptor of the process, after which nothing is accepted from anybody, and each refusal is logged some thousand times a
-second. Here the number of connections is bounded, in all and for each address. Where there is no room left the oldest
-connection gives its place up on which nobody has proved yet who it is, of the address that has the most; where there is
-none, the one that has been idle longest. So a crowd that says nothing gets in its own way, and in nobody else's. Whoever
-finds all places busy waits; an address that keeps all of its own busy is turned away.
+second. Here the number of connections is bounded, in all and for each address, which of IPv6 is the network of a site
+(`addresses`). Where there is no room left the oldest connection gives its place up on which nobody has proved yet who it
+is, of the address that has the most of these; only where there is none at all, the one that has been idle longest, of the
+address that has the most idle ones. So a crowd that says nothing gets in its own way, and in nobody else's. Whoever finds
+all places busy waits; an address that keeps all of its own busy is turned away.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import logging
 import resource
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any
 
+from agent.cim.addresses import site
 from agent.config import Endpoint
 
 __all__ = ["Connection", "Connections", "Use", "places", "share"]
@@ -80,10 +82,11 @@ class Connection(asyncio.Protocol):
 
 
 class _Place:
-    """A connection that was accepted. It is open when its handshake, if there is one, is over."""
+    """A connection that was accepted, of a site. It is open when its handshake, if there is one, is over."""
 
     def __init__(self, address: str, peer: socket.socket, connection: Connection) -> None:
         self.address = address
+        self.site = site(address)
         self.peer = peer
         self.connection = connection
         self.begun = False
@@ -118,6 +121,7 @@ class Connections:
         self._count = 0
         self._left = asyncio.Event()
         self._sockets: list[socket.socket] = []
+        self._accepting: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         #: With which handshakes are done from now on.
         self.context: ssl.SSLContext | None = None
@@ -135,17 +139,20 @@ class Connections:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._sockets.append(sock)
-        self._spawn(self._accept(sock, tls))
+        self._accepting.append(self._spawn(self._accept(sock, tls)))
         host, port = sock.getsockname()[:2]
         return Endpoint(host=host, port=port)
 
     def close(self) -> None:
         """Accept no more. Connections in their handshake are dropped; open ones are left to those who serve them."""
-        for task in self._tasks:
+        for task in self._accepting:
             task.cancel()
+        for place in [place for crowd in self._taken.values() for place in crowd if not place.open]:
+            place.give_up()
         for sock in self._sockets:
             sock.close()
         self._sockets.clear()
+        self._accepting.clear()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(coroutine)
@@ -162,45 +169,56 @@ class Connections:
                 log.warning("cannot accept a connection: %s", error)
                 await asyncio.sleep(RETRY)
                 continue
-            if await self._room(str(address[0])):
-                place = _Place(str(address[0]), peer, self._make())
-                self._taken.setdefault(place.address, {})[place] = None
-                self._count += 1
-                place.task = self._spawn(self._connected(place, tls))
-                place.task.add_done_callback(place.forgotten)
-            else:
-                log.debug("%s: turned away: all its %d connections are busy", address[0], self._share)
-                peer.close()
+            await self._admit(peer, str(address[0]), tls)
             await asyncio.sleep(0)  # accepting does not wait where somebody is in the queue
 
-    async def _room(self, address: str) -> bool:
-        """Wait until there is a place, making one if need be; False if the address has all that it may have, and uses it."""
-        own = self._taken.get(address, {})
-        if len(own) >= self._share and not self._make_room(own):
+    async def _admit(self, peer: socket.socket, address: str, tls: bool) -> None:
+        """Have an accepted connection served when there is room for it; it is closed if there will be none."""
+        try:
+            welcome = await self._room(site(address))
+        except BaseException:  # nobody else knows of it yet
+            peer.close()
+            raise
+        if not welcome:
+            log.debug("%s: turned away: all its %d connections are busy", address, self._share)
+            peer.close()
+            return
+        place = _Place(address, peer, self._make())
+        self._taken.setdefault(place.site, {})[place] = None
+        self._count += 1
+        place.task = self._spawn(self._connected(place, tls))
+        place.task.add_done_callback(place.forgotten)
+
+    async def _room(self, of: str) -> bool:
+        """Wait until there is a place, making one if need be; False if the site has all that it may have, and uses it."""
+        own = self._taken.get(of, {})
+        if len(own) >= self._share and not self._make_room([own]):
             return False
         while self._count >= self._limit:
-            crowds = sorted(self._taken.values(), key=len, reverse=True)
-            if not any(self._make_room(crowd) for crowd in crowds):
+            if not self._make_room(self._taken.values()):
                 self._left.clear()
                 await self._left.wait()
         return True
 
-    def _make_room(self, crowd: Iterable[_Place]) -> bool:
-        """Have one of these give up its place, if one can."""
-        first = min(crowd, key=lambda place: place.rank)
-        if first.rank[0] >= Use.BUSY:
-            return False
-        self._leave(first)
-        first.give_up()
-        return True
+    def _make_room(self, crowds: Collection[Iterable[_Place]]) -> bool:
+        """Have one of these give up its place, if one can: a stranger of any crowd before anybody who is merely idle."""
+        for use in (Use.STRANGE, Use.IDLE):
+            some = [found for crowd in crowds if (found := [place for place in crowd if place.rank[0] == use])]
+            if some:
+                most = max(map(len, some))
+                first = min((p for found in some if len(found) == most for p in found), key=lambda place: place.rank)
+                self._leave(first)
+                first.give_up()
+                return True
+        return False
 
     def _leave(self, place: _Place) -> None:
-        own = self._taken.get(place.address, {})
+        own = self._taken.get(place.site, {})
         if place not in own:
             return
         del own[place]
         if not own:
-            del self._taken[place.address]
+            del self._taken[place.site]
         self._count -= 1
         self._left.set()
 

@@ -1,17 +1,17 @@
 """When guessing passwords has to stop: who asks too often is not listened to for a time, which grows.
 
 Five wrong passwords for a name from an address within minutes lock that name from that address, and many for any names
-from an address lock the address; nobody is locked out by what others do from elsewhere. Of IPv6 the network of a site is
-the address, since a stranger has all of it. Nothing here waits or looks at a clock.
+from an address lock the address; nobody is locked out by what others do from elsewhere. What an address is, `addresses`
+tells: of IPv6 it is the network of a site. Nothing here waits or looks at a clock.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
+
+from agent.cim.addresses import site
 
 __all__ = ["Lock", "Lockout"]
 
@@ -59,7 +59,7 @@ class Lockout:
 
     def locked(self, name: str, address: str, now: float) -> bool:
         """Whether that name may not try from that address now."""
-        place = _place(address)
+        place = site(address)
         return any(
             record is not None and record.until > now
             for record in (self._records.get((b"", place)), self._records.get((_mark(name), place)))
@@ -67,7 +67,7 @@ class Lockout:
 
     def failed(self, name: str, address: str, now: float) -> Lock | None:
         """A wrong password; gives the lock that it brings, if any."""
-        place = _place(address)
+        place = site(address)
         one = self._count((_mark(name), place), TRIES, now)
         whole = self._count((b"", place), TRIES_OF_ALL, now)
         while len(self._records) > CAPACITY:
@@ -78,7 +78,7 @@ class Lockout:
 
     def succeeded(self, name: str, address: str) -> None:
         """The right password: what was wrong before was a slip."""
-        self._records.pop((_mark(name), _place(address)), None)
+        self._records.pop((_mark(name), site(address)), None)
 
     def _count(self, key: _Key, tries: int, now: float) -> float:
         """One more for a key; the seconds of the lock if it was one too many."""
@@ -98,16 +98,3 @@ class Lockout:
 def _mark(name: str) -> bytes:
     """A name, made short."""
     return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-@lru_cache(maxsize=1024)
-def _place(address: str) -> str:
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))

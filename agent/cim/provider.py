@@ -58,7 +58,7 @@ class Provider:
         everything = Repository(self.schema)
         self.renderings = Renderings(everything.origins)
         if held is None:
-            account = [*interop.instances(host, __version__), *interop.child_namespaces(namespaces.ROOT)]
+            account = (*interop.instances(host, __version__), *interop.child_namespaces(namespaces.ROOT))
             held = partial(tuple, account)
         self._spaces = self._namespaces(held, keepers, performers or {})
         reading = Reading(

@@ -5,7 +5,8 @@ sent in chunks while they are made, so that memory does not grow with the number
 between pieces. A short answer is one write.
 
 Nothing that a client does or leaves undone is waited for without end: every connection has a time by which it has to go
-on, its deadline, and one look at all of them a few times a second is cheaper than a timer for each request.
+on, its deadline, and one look at all of them a few times a second is cheaper than a timer for each request. Whoever takes
+an answer drop by drop goes on all the time, and keeps what the answer is made of; so an answer has a least rate too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
@@ -28,6 +30,7 @@ from urllib.parse import unquote
 from agent.access import Principal
 from agent.cim import messages
 from agent.cim.accounts import Accounts
+from agent.cim.addresses import site
 from agent.cim.certificates import Peer, of_client, tls_context
 from agent.cim.connections import Connection, Connections, Use, places, share
 from agent.cim.familiar import Familiar
@@ -57,7 +60,7 @@ log = logging.getLogger("virtmap.cim")
 #: Bytes of a request's body, compressed or not.
 BODY_LIMIT = 4 * 1024 * 1024
 
-#: Bytes of all bodies that are arriving.
+#: Bytes of all bodies that are arriving, or have arrived and wait to be read.
 ARRIVING_LIMIT = 64 * 1024 * 1024
 
 #: Bytes that are read ahead while a request is answered; what a client sends on top of them waits in the kernel.
@@ -66,13 +69,18 @@ READ_AHEAD = 64 * 1024
 #: Bytes of a refused request's body that are read and thrown away; for a longer one the connection is closed.
 SKIPPED = 64 * 1024
 
-#: Bytes of a body from which on it is read in another thread.
+#: Bytes of a body from which on it is read in another thread, and how many of these there are: they are none of those in
+#: which passwords are verified, so that nobody waits at the door for what others have sent.
 HEAVY = 32 * 1024
+READERS = 2
 
 #: Seconds in which a request's headers, and its body, have to arrive, and in which a client has to take one piece.
 HEAD_TIMEOUT = 10.0
 BODY_TIMEOUT = 30.0
 WRITE_TIMEOUT = 60.0
+
+#: Bytes of an answer that a client has to take in a second on average, when it has kept us waiting for WRITE_TIMEOUT in all.
+LEAST_RATE = 32 * 1024
 
 #: Seconds that an idle connection is kept.
 KEEP_ALIVE = 60.0
@@ -95,8 +103,8 @@ PIECE = 128 * 1024
 #: Seconds of making an answer after which others get their turn.
 TURN = 0.005
 
-#: Bytes of an answer to a client of HTTP/1.0 up to which it is told its length.
-OLDER_LIMIT = 16 * 1024 * 1024
+#: Bytes of an answer to a client of HTTP/1.0 up to which it is told its length; they are gathered for that.
+OLDER_LIMIT = 1024 * 1024
 
 #: Bytes from which on an answer is worth compressing, and how hard: the fastest still makes a tenth of it.
 WORTHWHILE = 8 * 1024
@@ -138,6 +146,7 @@ class Server:
         self.accounts = accounts
         self.groups = groups
         self.familiar = Familiar()
+        self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="cim-reading")
         self.arriving = 0
         self._places = connections
         self._requests = requests
@@ -186,11 +195,14 @@ class Server:
             await asyncio.wait(closing, timeout=STOPPING)
         for one in list(self._open):
             one.abort()
+        if closing:
+            await asyncio.wait(closing, timeout=STOPPING)  # until what was aborted has been told so
         for waiting in closing:
             waiting.cancel()
         if self._sweep is not None:
             self._sweep.cancel()
-        await asyncio.sleep(0)  # what was aborted is told so
+        self.readers.shutdown(wait=False, cancel_futures=True)
+        await asyncio.sleep(0)  # and has told others
 
     # --- for connections
 
@@ -201,19 +213,21 @@ class Server:
         self._open.discard(connection)
 
     def begin(self, peer: str) -> bool:
-        """Whether there is room for one more request of this address, which then has it."""
-        if self._busy >= self._requests or self._busy_of[peer] >= share(self._requests):
+        """Whether there is room for one more request from this address, which then has it."""
+        of = site(peer)
+        if self._busy >= self._requests or self._busy_of[of] >= share(self._requests):
             return False
         self._busy += 1
-        self._busy_of[peer] += 1
+        self._busy_of[of] += 1
         return True
 
     def end(self, peer: str) -> None:
         """A request is done for which there was room."""
+        of = site(peer)
         self._busy -= 1
-        self._busy_of[peer] -= 1
-        if not self._busy_of[peer]:
-            del self._busy_of[peer]
+        self._busy_of[of] -= 1
+        if not self._busy_of[of]:
+            del self._busy_of[of]
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
@@ -224,6 +238,12 @@ class Server:
 
 
 # --- one connection ---------------------------------------------------------------------------------------------------
+
+
+def patience(written: int, waited: float) -> float:
+    """Seconds that a client may still take before it goes on with an answer, of which so many bytes are written, when it has
+    kept us waiting for so many seconds."""
+    return min(WRITE_TIMEOUT, WRITE_TIMEOUT + written / LEAST_RATE - waited)
 
 
 class _Phase(enum.Enum):
@@ -252,9 +272,9 @@ class _Connection(Connection):
     """Serves the requests of one connection, in their order, in a task of its own."""
 
     __slots__ = (
-        "_begun", "_certificate", "_drained", "_ended", "_half", "_late", "_loop", "_lost", "_paused", "_peer", "_phase",
-        "_proven", "_reader", "_served", "_since", "_stopping", "_task", "_transport", "_waiter", "closed", "deadline",
-        "server",
+        "_begun", "_certificate", "_counted", "_drained", "_ended", "_full", "_half", "_late", "_loop", "_lost", "_paused",
+        "_peer", "_phase", "_proven", "_reader", "_served", "_since", "_stopping", "_task", "_transport", "_waited",
+        "_waiter", "_written", "closed", "deadline", "server",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -269,6 +289,13 @@ class _Connection(Connection):
         self._peer = ""
         self._certificate: Peer | None = None
         self._since = 0.0
+        #: Bytes of a body that `server.arriving` has of this connection.
+        self._counted = 0
+        #: Bytes of the answer that were given to the transport, seconds in which the client did not take them, and since when
+        #: it does not.
+        self._written = 0
+        self._waited = 0.0
+        self._full = 0.0
         self._proven = False
         self._served = False
         self._begun = False
@@ -321,11 +348,13 @@ class _Connection(Connection):
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()
-        self.deadline = self._loop.time() + WRITE_TIMEOUT
+        self._full = self._loop.time()
+        self.deadline = min(self.deadline, self._full + patience(self._written, self._waited))
 
     def resume_writing(self) -> None:
         drained, self._drained = self._drained, None
-        if self._phase is not _Phase.CLOSING:
+        self._waited += self._loop.time() - self._full
+        if self._phase is _Phase.ANSWER:  # otherwise it is that of what the client has to send, or to be gone
             self.deadline = inf
         if drained is not None and not drained.done():
             drained.set_result(None)
@@ -364,6 +393,8 @@ class _Connection(Connection):
         """Its time is over."""
         self.deadline = inf
         if self._drained is not None or self._phase is _Phase.CLOSING:
+            if self._phase is _Phase.ANSWER:
+                log.info("%s: dropped: it takes its answer too slowly, or not at all", self._peer)
             self._transport.abort()
         elif self._phase is _Phase.IDLE or (not self._reader.waiting and self._phase is _Phase.HEAD):
             self._close()
@@ -386,7 +417,8 @@ class _Connection(Connection):
         try:
             while not self._stopping:
                 head = await self._head()
-                self._phase, self.deadline = _Phase.ANSWER, inf
+                self._written, self._waited = 0, 0.0
+                self._answering()
                 keep = await self._answered(head)
                 self._begun = False
                 await self._drain()
@@ -411,6 +443,12 @@ class _Connection(Connection):
                 self._write_plain(500, b"", "", close=True)
         finally:
             self._close()
+
+    def _answering(self) -> None:
+        """It is our turn; all that the client has to do is to take what it was sent."""
+        self._phase, self.deadline = _Phase.ANSWER, inf
+        if self._drained is not None:
+            self.deadline = self._full + patience(self._written, self._waited)
 
     async def _more(self) -> None:
         """Wait for bytes. ConnectionError when there will be none, Refused when they are late."""
@@ -507,11 +545,11 @@ class _Connection(Connection):
         if head.method == "OPTIONS":
             return await self._refuse(call, 200, "", _ALLOW + _capabilities(tuple(self.server.groups)))
         _check_headers(call)
-        request = await _read(await self._body(head), head, self.server.familiar)
-        _check_match(call, request)
-        if not self.server.begin(self._peer):
+        request = await self._request(head)
+        if request is None:
             return await self._refuse(call, 503, "", b"Retry-After: 1\r\n")
         try:
+            _check_match(call, request)
             answer = await self.server.provider.answer(request, principal)
             level = logging.DEBUG if answer.status == 0 else logging.INFO
             if log.isEnabledFor(level):
@@ -541,14 +579,37 @@ class _Connection(Connection):
             while not reader.complete:
                 await self._more()
                 reader.body()
+            self._answering()
         return keep
+
+    async def _request(self, head: Head) -> Request | None:
+        """The request in the body, which has been begun then; None if there is no room for it. What has arrived counts until
+        it is read, so that waiting for that is bounded too."""
+        server = self.server
+        try:
+            body = await self._body(head)
+            if not server.begin(self._peer):
+                return None
+            try:
+                return await _read(body, head, server)
+            except BaseException:
+                server.end(self._peer)
+                raise
+        finally:
+            server.arriving -= self._counted
+            self._counted = 0
+
+    def _count(self, part: bytes) -> None:
+        self._counted += len(part)
+        self.server.arriving += len(part)
 
     async def _body(self, head: Head) -> bytes:
         """The body, within its limits of size and time. A slow one holds up nobody else: it only counts for what it is."""
         if head.length is not None and head.length > BODY_LIMIT:
             raise MessageError(413, "request-not-valid", f"more than {BODY_LIMIT} bytes")
-        reader, server = self._reader, self.server
+        reader = self._reader
         part = reader.body()
+        self._count(part)
         if reader.complete:
             return part
         if head.expects and not part:
@@ -556,32 +617,30 @@ class _Connection(Connection):
             head.expects = False  # now it comes
         body = bytearray(part)
         self._phase, self.deadline = _Phase.BODY, self._loop.time() + BODY_TIMEOUT
-        counted = len(part)
-        server.arriving += counted
-        try:
-            while not reader.complete:
-                await self._more()
-                part = reader.body()
-                body += part
-                counted += len(part)
-                server.arriving += len(part)
-                if len(body) > BODY_LIMIT:
-                    raise MessageError(413, "request-not-valid", f"more than {BODY_LIMIT} bytes")
-                if server.arriving > ARRIVING_LIMIT:
-                    raise MessageError(503, "request-not-valid", "too much is arriving at once")
-        finally:
-            server.arriving -= counted
-        self._phase, self.deadline = _Phase.ANSWER, inf
+        while not reader.complete:
+            await self._more()
+            part = reader.body()
+            body += part
+            if len(body) > BODY_LIMIT:
+                raise MessageError(413, "request-not-valid", f"more than {BODY_LIMIT} bytes")
+            self._count(part)
+            if self.server.arriving > ARRIVING_LIMIT:
+                raise MessageError(503, "request-not-valid", "too much is arriving at once")
+        self._answering()
         return bytes(body)
 
     # --- writing
+
+    def _write(self, content: bytes) -> None:
+        self._written += len(content)
+        self._transport.write(content)
 
     def _write_plain(
         self, status: int, fields: bytes, text: str, *, close: bool, older: bool = False, silent: bool = False
     ) -> None:
         content = text.encode("utf-8")
         first = answer_head(status, _TEXT + fields if text else fields, length=len(content), close=close, older=older)
-        self._transport.write(first if silent else first + content)
+        self._write(first if silent else first + content)
 
     async def _send(self, call: _Call, answer: Answer) -> bool:
         """The answer, in one piece if it is short."""
@@ -611,7 +670,7 @@ class _Connection(Connection):
             content = await self._compressed(content)
             fields += _GZIP
         first = answer_head(200, fields, length=len(content), close=not keep, older=not head.minor)
-        self._transport.write(first + content)
+        self._write(first + content)
         return keep
 
     async def _compressed(self, content: bytes) -> bytes:
@@ -634,18 +693,18 @@ class _Connection(Connection):
         frame = chunk if head.minor else list
         begun = answer_head(200, fields + (_GZIP if gzip else b""), length=None, close=not keep, older=not head.minor)
         self._begun = True
-        self._transport.write(begun)
+        self._write(begun)
         for piece in _gathered(parts, rest):
             if machine is not None:
                 for part in _sliced(b"".join(piece)):
                     packed = machine.compress(part) + machine.flush(zlib.Z_SYNC_FLUSH)
-                    self._transport.write(b"".join(frame([packed])))
+                    self._write(b"".join(frame([packed])))
                     await self._turn()
             elif piece:
-                self._transport.write(b"".join(frame(piece)))
+                self._write(b"".join(frame(piece)))
             await self._turn()
         last = frame([machine.flush()]) if machine is not None else []
-        self._transport.write(b"".join(last) + (b"0\r\n\r\n" if head.minor else b""))
+        self._write(b"".join(last) + (b"0\r\n\r\n" if head.minor else b""))
         return keep
 
     async def _turn(self) -> None:
@@ -761,14 +820,15 @@ def _charset(content_type: str) -> str | None:
     return _CHARSETS.get(parameter(content_type, "charset") or "")
 
 
-async def _read(body: bytes, head: Head, familiar: Familiar) -> Request:
+async def _read(body: bytes, head: Head, server: Server) -> Request:
     """The request in a body; a large or compressed one is read in another thread."""
     compressed = head.headers.get("content-encoding", "identity").lower() != "identity"
     charset = _charset(head.headers.get("content-type", ""))
     if compressed or len(body) > HEAVY:
-        return await asyncio.to_thread(_understood, body, charset, compressed)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(server.readers, _understood, body, charset, compressed)
     _check_width(body, charset)
-    return familiar.read(body, _LIMITS)
+    return server.familiar.read(body, _LIMITS)
 
 
 def _understood(body: bytes, charset: str | None, compressed: bool) -> Request:

@@ -8,17 +8,20 @@ import ipaddress
 import logging
 import time
 
+import argon2
 import pytest
 
 from agent.access import Principal
 from agent.cim import accounts as accounts_module
 from agent.cim import lockout
-from agent.cim.accounts import Accounts, is_loopback
+from agent.cim.accounts import Accounts
+from agent.cim.addresses import is_loopback, site
 from agent.cim.certificates import Peer
 from agent.cim.lockout import Lockout
 from agent.config import Account, CimCertificate
 from agent.errors import Denied
 from agent.schema.declare import Access
+from agent.schema.types import Secret
 from tests.agents import looped
 from tests.cim.served import OBSERVER, OPERATOR, account
 
@@ -124,6 +127,12 @@ def test_loopback_addresses() -> None:
     assert not any(map(is_loopback, ("192.0.2.1", "::", "fe80::1%eth0", "", "localhost", "::ffff:192.0.2.1")))
 
 
+def test_an_ipv6_site_is_one_client() -> None:
+    assert site("2001:db8::1") == site("2001:db8:0:0:ffff::9%eth0") != site("2001:db8:0:1::1")
+    assert site("::ffff:192.0.2.1") == site(HERE) == HERE
+    assert site("nowhere") == "nowhere"
+
+
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +171,17 @@ async def test_a_lock_ends_what_is_remembered_from_there() -> None:
     for n in range(lockout.TRIES):
         assert not await accounts.enters(basic("watcher", f"guess{n}"))
     assert not await accounts.enters(RIGHT)
+
+
+@looped
+async def test_a_lock_ends_what_is_remembered_from_the_whole_site() -> None:
+    accounts = watched()
+    assert await accounts.enters(RIGHT, "2001:db8::1")
+    assert await accounts.enters(RIGHT, "2001:db8:0:1::1")
+    for n in range(lockout.TRIES):
+        assert not await accounts.enters(basic("watcher", f"guess{n}"), "2001:db8::2")
+    assert not await accounts.enters(RIGHT, "2001:db8::1")
+    assert await accounts.enters(RIGHT, "2001:db8:0:1::1")
 
 
 @looped
@@ -207,6 +227,14 @@ async def test_an_unknown_name_costs_what_a_known_one_costs() -> None:
     accounts = watched()
     (known,) = {a.password_hash.reveal().rsplit("$", 2)[0] for a in accounts._accounts.values()}
     assert accounts._dummy.rsplit("$", 2)[0] == known
+
+
+def test_an_unknown_name_costs_what_the_costliest_account_costs() -> None:
+    costs = [(1, 8), (3, 16), (2, 16)]
+    hashes = [argon2.PasswordHasher(time_cost=t, memory_cost=m, parallelism=1).hash("x") for t, m in costs]
+    accounts = Accounts([Account(name=f"name{n}", password_hash=Secret(h)) for n, h in enumerate(hashes)])
+    found = argon2.extract_parameters(accounts._dummy)
+    assert (found.time_cost, found.memory_cost) == (3, 16)
 
 
 def test_locks_grow_and_are_forgotten() -> None:

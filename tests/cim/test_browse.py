@@ -339,6 +339,9 @@ def test_a_password_that_can_be_read_on_the_way_is_noticed() -> None:
         ("http://host", True),
         ("http://127.0.0.1:5988", False),
         ("http://[::1]", False),
+        ("http://localhost:5988", False),
+        ("http://127.evil.example", True),
+        ("http://localhost.evil.example", True),
         ("https://h", False),
     ):
         assert Server(url=url, namespace="x", user="me").exposes is exposed
@@ -350,9 +353,10 @@ def test_a_password_is_the_first_line_of_a_file_of_our_own(tmp_path: Path) -> No
     file.write_text("swordfish\nand more\n")
     file.chmod(0o600)
     assert browse.kept_password(str(file)).reveal() == "swordfish"
-    file.chmod(0o644)
-    with pytest.raises(Invalid, match="others may read"):
-        browse.kept_password(str(file))
+    for mode in (0o644, 0o640, 0o620, 0o604):
+        file.chmod(mode)
+        with pytest.raises(Invalid, match="others may read"):
+            browse.kept_password(str(file))
     with pytest.raises(Invalid, match="No such file"):
         browse.kept_password(str(tmp_path / "none"))
 

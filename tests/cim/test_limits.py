@@ -7,12 +7,14 @@ import gzip
 import logging
 import socket
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 
 import pytest
 
 from agent.cim import connections, server
+from agent.cim.accounts import Accounts
 from tests.agents import looped, until
 from tests.cim.shells import Provider, Shell, call, hear, request, shell
 
@@ -358,6 +360,15 @@ async def test_an_address_may_not_have_all_requests() -> None:
         assert (await served.ask()).status == 200
 
 
+def test_a_site_of_ipv6_may_not_have_all_requests() -> None:
+    one = server.Server(Provider(), Accounts(()), requests=4)
+    assert [one.begin(f"2001:db8::{n}") for n in range(4)] == [True, True, True, False]
+    assert one.begin("2001:db8:0:1::1")
+    for n in range(3):
+        one.end(f"2001:db8::{n}")
+    assert list(one._busy_of) == ["2001:db8:0:1::/64"]
+
+
 async def dripping(served: Shell, first: bytes) -> bytes:
     """What a client is told that sends this, and then a byte now and then."""
     reader, writer = await served.connect()
@@ -420,6 +431,72 @@ async def test_who_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> 
         writer.transport.abort()
 
 
+def test_patience_has_an_end() -> None:
+    assert server.patience(0, 0.0) == server.WRITE_TIMEOUT
+    assert server.patience(75_000_000, 600.0) == server.WRITE_TIMEOUT
+    assert server.patience(2_000 * 600, 600.0) < 0
+
+
+@pytest.mark.parametrize("rate", [1.0, 1e12])
+def test_who_reads_too_slowly_is_dropped(monkeypatch: pytest.MonkeyPatch, rate: float) -> None:
+    """However steadily: as it goes on all the time, it never stands still for as long as it may."""
+    monkeypatch.setattr(server, "WRITE_TIMEOUT", 1.0)
+    monkeypatch.setattr(server, "LEAST_RATE", rate)
+
+    @looped
+    async def check() -> None:
+        provider = Provider(lambda: (ITEM * 100 for _ in range(10_000)), long=True)
+        async with shell(provider) as served:
+            reader, writer = await served.connect(limit=64 * 1024)
+            writer.write(request())
+            await until(lambda: served.server._open, "the connection")
+            (connection,) = served.server._open
+            while connection._waited < 2.5 and not connection._lost:
+                await reader.read(512 * 1024)
+                await asyncio.sleep(0.02)
+            assert connection._lost == (rate > 1)
+            writer.transport.abort()
+            await until(lambda: not served.server._busy, "no request")
+
+    check()
+
+
+@looped
+async def test_an_answer_that_is_taken_does_not_lengthen_the_time_of_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BODY_TIMEOUT", 0.5)
+    async with shell() as served:
+        reader, writer = await served.connect()
+        writer.write(request(b"<", {"Content-Length": "100000"}))
+        await until(lambda: served.server.arriving, "the body to begin")
+        (connection,) = served.server._open
+        before = connection.deadline
+        connection.pause_writing()
+        assert connection.deadline == before
+        connection.resume_writing()
+        assert connection.deadline == before
+        assert (await hear(reader)).status == 408
+        writer.close()
+
+
+@looped
+async def test_a_body_that_comes_does_not_lengthen_the_time_to_take_what_is_written() -> None:
+    gate = asyncio.Event()
+    async with shell(Provider(gate=gate)) as served:
+        reader, writer = await served.connect()
+        body = call()
+        writer.write(request(body[:9], {"Content-Length": str(len(body))}))
+        await until(lambda: served.server.arriving, "the body to begin")
+        (connection,) = served.server._open
+        connection.pause_writing()
+        writer.write(body[9:])
+        await until(lambda: served.provider.asked, "the request")
+        assert connection.deadline < asyncio.get_running_loop().time() + server.WRITE_TIMEOUT
+        connection.resume_writing()
+        gate.set()
+        assert (await hear(reader)).status == 200
+        writer.close()
+
+
 @looped
 async def test_a_long_answer_keeps_nobody_waiting() -> None:
     provider = Provider(lambda: (ITEM * 30 for _ in range(3000)), long=True)
@@ -448,6 +525,27 @@ async def test_all_bodies_that_arrive_are_bounded(monkeypatch: pytest.MonkeyPatc
         assert (said.status, said.headers["cimerror"]) == (503, "request-not-valid")
         first[1].close()
         await until(lambda: not served.server.arriving, "nothing arriving")
+
+
+@looped
+async def test_bodies_count_until_they_are_read() -> None:
+    """While all that read are busy, bodies that wait for them count, each has a place of its own, and a small one passes."""
+    free = threading.Event()
+    async with shell(requests=4) as served:
+        for _ in range(server.READERS):
+            served.server.readers.submit(free.wait)
+        body = call(padding=200_000)
+        waiting = [asyncio.ensure_future(served.ask(request(body))) for _ in range(2)]
+        await until(lambda: served.server._busy == 2, "two that wait to be read")
+        assert served.server.arriving == 2 * len(body)
+        assert (await asyncio.wait_for(served.ask(), PROMPT)).status == 200
+        waiting.append(asyncio.ensure_future(served.ask(request(body))))
+        await until(lambda: served.server._busy == 3, "a third one")
+        assert (await asyncio.wait_for(served.ask(request(body)), PROMPT)).status == 503
+        free.set()
+        assert {(await one).status for one in waiting} == {200}
+        assert not served.server.arriving
+        assert not served.server._busy
 
 
 @looped
