@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import ssl
 import sys
 import tempfile
 import time
@@ -189,13 +190,18 @@ def _left_out(config: Config) -> Iterator[str]:
 
 def _check_files(config: Config) -> None:
     """What only shows when it is used: certificate and key, the drivers' URIs, the directory of the state."""
-    from agent.cim.certificates import tls_context
+    from agent.cim.certificates import tls_context, trust
+    from agent.cim.indications.sender import trusting
     from agent.snmp import service, tls
 
     if config.snmp is not None and (files := service.tls_files(config)) is not None:
         tls.context(files)
     if config.cim is not None and config.cim.certificate is not None and config.cim.key is not None:
         tls_context(config.cim.certificate, config.cim.key, config.cim.client_ca)
+    elif config.cim is not None and config.cim.client_ca is not None:
+        trust(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), config.cim.client_ca)
+    if config.cim is not None:
+        trusting(config.cim.indication_ca)
     for hypervisor in config.hypervisors:
         driver(hypervisor)
     directory = Path(config.state.directory).absolute()

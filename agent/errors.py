@@ -25,6 +25,10 @@ class Invalid(VirtmapError):
     """The request makes no sense: a bad value, or an object whose state does not allow it."""
 
 
+class WrongState(Invalid):
+    """The object's state does not allow it; the request itself is right."""
+
+
 class Busy(VirtmapError):
     """Not now: a lock, a running job, a time limit that passed. Asking again later may work."""
 

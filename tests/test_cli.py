@@ -136,6 +136,19 @@ def test_certificates_that_are_not_there_are_found_before_serving(
     assert "CIM on https://127.0.0.1:5989" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("key", ["client_ca", "indication_ca"])
+def test_authorities_of_cim_are_read_before_serving(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, key: str
+) -> None:
+    file = tmp_path / "virtmap.toml"
+    for named in ("nowhere.pem", "virtmap.toml"):
+        file.write_text(RIGHT + f'[cim]\n{key} = "{named}"\n')
+        assert f"cim.{key}: " in failing(capsys, 2, "check-config", str(file))
+    self_signed(tmp_path)
+    file.write_text(RIGHT + f'[cim]\n{key} = "certificate.pem"\n')
+    assert main(["check-config", str(file)]) == 0
+
+
 def test_files_of_snmp_over_tls_are_read_before_serving(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "virtmap.toml"
     files = 'certificate = "certificate.pem"\nkey = "key.pem"\nclient_ca = "certificate.pem"\n'

@@ -31,7 +31,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from agent.config import MEMORY, Cim, Endpoint
 from agent.errors import ConfigError
 
-__all__ = ["Peer", "fingerprint", "host_names", "kept", "of_client", "self_signed", "server_context", "tls_context"]
+__all__ = [
+    "Peer",
+    "fingerprint",
+    "host_names",
+    "kept",
+    "of_client",
+    "self_signed",
+    "server_context",
+    "tls_context",
+    "trust",
+]
 
 log = logging.getLogger("virtmap.cim")
 
@@ -61,14 +71,21 @@ def tls_context(certificate: str, key: str, client_ca: str | None = None) -> ssl
             f"cim.certificate: {certificate} and {key} are not the PEM files of a certificate and of its own key: {error}"
         ) from error
     if client_ca is not None:
-        try:
-            context.load_verify_locations(client_ca)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"cim.client_ca: {client_ca} is no PEM file of certificates: {error}") from error
+        trust(context, client_ca)
         context.verify_mode = ssl.CERT_OPTIONAL
         context.options |= ssl.OP_NO_TICKET  # each connection shows its certificate, and has it verified, anew
         context.num_tickets = 0
     return context
+
+
+def trust(context: ssl.SSLContext, client_ca: str) -> None:
+    """Have certificates of clients checked with the authorities in this PEM file. ConfigError if it is none."""
+    try:
+        context.load_verify_locations(client_ca)
+    except FileNotFoundError as error:
+        raise ConfigError(f"cim.client_ca: {client_ca}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cim.client_ca: {client_ca} is no PEM file of certificates: {error}") from error
 
 
 def _no_password() -> str:

@@ -34,6 +34,10 @@ FIELDS = 100
 CHUNK_LINE = 256
 TRAILERS = 8 * 1024
 
+#: Chunks of a body from which on they have to hold so many bytes on average: smaller ones are work for nothing.
+CHUNKS = 4096
+CHUNK_MEAN = 64
+
 _LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\x00-\x08\x0a-\x1f\x7f]*)?")
@@ -75,7 +79,7 @@ class Head:
 class Reader:
     """Turns the bytes of a connection into requests, one after the other: a head, then its body, then the next head."""
 
-    __slots__ = ("_buffer", "_chunked", "_left", "_searched", "_trailers", "complete")
+    __slots__ = ("_buffer", "_chunked", "_count", "_left", "_searched", "_sum", "_trailers", "complete")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -83,6 +87,7 @@ class Reader:
         self._left = 0
         self._chunked = ""
         self._trailers = 0
+        self._count = self._sum = 0
         #: Whether the body of the last head has been read to its end.
         self.complete = True
 
@@ -115,7 +120,7 @@ class Reader:
         self._searched = 0
         self._chunked = "size" if head.length is None else ""
         self._left = head.length or 0
-        self._trailers = 0
+        self._trailers = self._count = self._sum = 0
         self.complete = head.length == 0
         return head
 
@@ -189,6 +194,10 @@ class Reader:
         if size is None:
             raise Refused(400, "a chunk without its size")
         self._left = int(size.group(1), 16)
+        self._count += 1
+        self._sum += self._left
+        if self._left and self._count > CHUNKS and self._sum < self._count * CHUNK_MEAN:
+            raise Refused(400, "the chunks are too small")
         self._chunked = "data" if self._left else "trailers"
 
 

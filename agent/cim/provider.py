@@ -7,7 +7,7 @@ own: `reading`, `writing`, `methods`, `schema_operations`; here are the namespac
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import pywbem
@@ -106,7 +106,7 @@ class Provider:
             return await self._answer(request, principal)
         except CimError as error:
             if not error.recorded and (request.kind is Kind.EXTRINSIC or request.name.lower() in WRITES):
-                target = str(request.target or request.namespace)
+                target = ", ".join(map(str, (request.target or request.namespace, *_named(request))))
                 await self._operations.record(principal, "-", request.name, target, f"refused: {error.description}")
             return failed(request, error)
 
@@ -150,3 +150,13 @@ def _of_namespace(
         return chosen
 
     return those
+
+
+def _named(request: Request) -> Iterator[object]:
+    """What a request that would change something is about: the path, or the class and the name of what is new."""
+    for each in request.parameters.values():
+        match each:
+            case pywbem.CIMInstance():
+                yield each.path or f"{each.classname} {each.get('ElementName') or each.get('Name') or ''}".strip()
+            case pywbem.CIMInstanceName():
+                yield each

@@ -56,6 +56,7 @@ _TABLE: dict[type[errors.VirtmapError], Status] = {
     errors.NotFound: Status.NOT_FOUND,
     errors.NotSupported: Status.NOT_SUPPORTED,
     errors.Denied: Status.ACCESS_DENIED,
+    errors.WrongState: Status.FAILED,
     errors.Invalid: Status.INVALID_PARAMETER,
 }
 

@@ -111,12 +111,12 @@ class Writing:
             raise CimError(Status.INVALID_PARAMETER, f"no definition can be made of this: {error}") from None
         result = await self._perform(context.principal, hypervisor, operation, (hypervisor,))
         key = (result["uuid"],)
+        who = f"domain {settings.name} ({result['uuid']})"
+        await self._operations.record(context.principal, hypervisor, "CreateInstance", who, "done")
         await self._operations.reread(hypervisor, (Domain, key))
-        now = context.again().table(hypervisor, Domain)
-        place = now.find(key)
-        if place is None:
-            raise CimError(Status.FAILED, f"the domain {result['uuid']} is defined, but could not be read yet")
-        return short(context, [held.name_xml(path(cls, now.records[place], hypervisor))])
+        # Its path tells nothing but which domain it is, so that it is known even if the domain could not be read yet.
+        known = tuple(result["uuid"] if f.name == "uuid" else None for f in Domain.fields)
+        return short(context, [held.name_xml(path(cls, known, hypervisor))])
 
     def _hypervisor(self, world: World, instance: pywbem.CIMInstance) -> str:
         """The hypervisor that the instance names as its host; the default one if it names none."""

@@ -12,7 +12,17 @@ from types import MappingProxyType
 
 import libvirt
 
-from agent.errors import Busy, Denied, Failed, Invalid, NotFound, NotSupported, Unreachable, VirtmapError
+from agent.errors import (
+    Busy,
+    Denied,
+    Failed,
+    Invalid,
+    NotFound,
+    NotSupported,
+    Unreachable,
+    VirtmapError,
+    WrongState,
+)
 
 Kind = type[VirtmapError]
 
@@ -37,7 +47,7 @@ _KINDS: dict[Kind, dict[str, int]] = {
         "INVALID_DOMAIN": 7, "INVALID_ARG": 8, "OS_TYPE": 16, "NO_KERNEL": 17, "NO_ROOT": 18, "NO_NAME": 21,
         "NO_OS": 22, "XML_ERROR": 27, "DOM_EXIST": 28, "PARSE_FAILED": 32, "CONF_SYNTAX": 33, "XML_DETAIL": 35,
         "INVALID_NETWORK": 36, "NETWORK_EXIST": 37, "INVALID_MAC": 44, "INVALID_STORAGE_POOL": 46,
-        "INVALID_STORAGE_VOL": 47, "INVALID_NODE_DEVICE": 52, "OPERATION_INVALID": 55, "INVALID_INTERFACE": 58,
+        "INVALID_STORAGE_VOL": 47, "INVALID_NODE_DEVICE": 52, "INVALID_INTERFACE": 58,
         "MULTIPLE_INTERFACES": 59, "INVALID_NWFILTER": 61, "INVALID_SECRET": 65, "INVALID_DOMAIN_SNAPSHOT": 71,
         "INVALID_STREAM": 73, "STORAGE_POOL_BUILT": 76, "SNAPSHOT_REVERT_RISKY": 77, "MIGRATE_UNSAFE": 81,
         "OVERFLOW": 82, "STORAGE_VOL_EXIST": 90, "CPU_INCOMPATIBLE": 91, "XML_INVALID_SCHEMA": 92,
@@ -45,6 +55,7 @@ _KINDS: dict[Kind, dict[str, int]] = {
         "NETWORK_PORT_EXIST": 106, "CHECKPOINT_INCONSISTENT": 109, "MULTIPLE_DOMAINS": 110,
         "INVALID_ENCR_KEY_SECRET": 114,
     },
+    WrongState: {"OPERATION_INVALID": 55},
     Busy: {
         "OPERATION_TIMEOUT": 68, "BLOCK_COPY_ACTIVE": 83, "AGENT_UNRESPONSIVE": 86, "RESOURCE_BUSY": 87,
         "AGENT_UNSYNCED": 97, "AGENT_COMMAND_TIMEOUT": 112,

@@ -185,3 +185,17 @@ def test_answers_have_a_date_and_a_length() -> None:
     assert head.startswith(b"HTTP/1.1 200 OK\r\nDate: ")
     assert head.endswith(b"GMT\r\nX: y\r\nContent-Length: 3\r\nConnection: close\r\n\r\n")
     assert b"".join(hypertext.chunk([b"a" * 10, b"b" * 6])) == b"10\r\n" + b"a" * 10 + b"b" * 6 + b"\r\n"
+
+
+def test_bodies_in_crumbs_are_refused() -> None:
+    start = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for size, fits in ((hypertext.CHUNK_MEAN, True), (hypertext.CHUNK_MEAN - 1, False)):
+        reader = Reader()
+        reader.feed(start)
+        assert reader.head() is not None
+        reader.feed((f"{size:x}\r\n".encode() + b"x" * size + b"\r\n") * (hypertext.CHUNKS + 1) + b"0\r\n\r\n")
+        if fits:
+            assert len(reader.body()) == size * (hypertext.CHUNKS + 1)
+        else:
+            with pytest.raises(Refused, match="too small"):
+                reader.body()

@@ -532,17 +532,19 @@ async def test_bodies_count_until_they_are_read() -> None:
     """While all that read are busy, bodies that wait for them count, each has a place of its own, and a small one passes."""
     free = threading.Event()
     async with shell(requests=4) as served:
-        for _ in range(server.READERS):
-            served.server.readers.submit(free.wait)
-        body = call(padding=200_000)
-        waiting = [asyncio.ensure_future(served.ask(request(body))) for _ in range(2)]
-        await until(lambda: served.server._busy == 2, "two that wait to be read")
-        assert served.server.arriving == 2 * len(body)
-        assert (await asyncio.wait_for(served.ask(), PROMPT)).status == 200
-        waiting.append(asyncio.ensure_future(served.ask(request(body))))
-        await until(lambda: served.server._busy == 3, "a third one")
-        assert (await asyncio.wait_for(served.ask(request(body)), PROMPT)).status == 503
-        free.set()
+        try:
+            for _ in range(server.READERS):
+                served.server.readers.submit(free.wait)
+            body = call(padding=200_000)
+            waiting = [asyncio.ensure_future(served.ask(request(body))) for _ in range(2)]
+            await until(lambda: served.server._busy == 2, "two that wait to be read")
+            assert served.server.arriving == 2 * len(body)
+            assert (await asyncio.wait_for(served.ask(), PROMPT)).status == 200
+            waiting.append(asyncio.ensure_future(served.ask(request(body))))
+            await until(lambda: served.server._busy == 3, "a third one")
+            assert (await asyncio.wait_for(served.ask(request(body)), PROMPT)).status == 503
+        finally:
+            free.set()
         assert {(await one).status for one in waiting} == {200}
         assert not served.server.arriving
         assert not served.server._busy

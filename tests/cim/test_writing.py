@@ -62,7 +62,8 @@ def test_a_domain_is_created_of_its_settings(changing: Running) -> None:
     assert (made["Vcpus"], made["MaxVcpus"], made["Notes"]) == (1, 2, ["what it is for\nand whose"])
     (domain,) = client.Associators(path, AssocClass="CIM_ElementSettingData")
     assert (domain["Type"], domain["Persistent"]) == ("kvm", True)
-    assert last(changing) == (DEFINER[0], "DefineDomain", "done")
+    assert [r["result"] for r in changing.trail.records[-2:]] == ["done", "done"]
+    assert changing.trail.records[-1]["target"] == f"domain fresh & <new> ({made['VirtualSystemIdentifier']})"
     client.DeleteInstance(path)
     assert refused(lambda: client.GetInstance(path)) == pywbem.CIM_ERR_NOT_FOUND
 
@@ -99,6 +100,7 @@ def test_what_cannot_be_created(changing: Running, cls: str, properties: dict[st
     principal, operation, result = last(changing)
     assert (principal, operation) == (DEFINER[0], "CreateInstance")
     assert result.startswith("refused: ")
+    assert cls in changing.trail.records[-1]["target"]
 
 
 def test_what_is_there_already_is_not_replaced(changing: Running) -> None:

@@ -40,7 +40,7 @@ def test_no_number_stands_twice() -> None:
         (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_FROM_QEMU, errors.NotSupported),
         (libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_FROM_QEMU, errors.NotSupported),
         (libvirt.VIR_ERR_ACCESS_DENIED, libvirt.VIR_FROM_QEMU, errors.Denied),
-        (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_FROM_QEMU, errors.Invalid),
+        (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_FROM_QEMU, errors.WrongState),
         (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_FROM_TEST, errors.Invalid),
         (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_FROM_QEMU, errors.Busy),
         (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_FROM_QEMU, errors.Failed),

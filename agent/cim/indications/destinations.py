@@ -45,7 +45,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _URL = re.compile(
     r"(?P<scheme>https?)://(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<host>[a-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>(?:/[!$-;=?-Z_a-z~@&']*)?)",
+    r"(?P<path>(?:/[!$-;=?-Z_a-z~&']*)?)",
     re.IGNORECASE | re.ASCII,
 )
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
@@ -75,7 +75,7 @@ def parsed(text: str) -> Url:
     """The URL that a text is; ValueError tells why it is none that can be used."""
     split = _URL.fullmatch(text)
     if split is None:
-        raise ValueError("is not like http://HOST:PORT or https://HOST:PORT, with a path at most")
+        raise ValueError("is not like http://HOST:PORT or https://HOST:PORT, with a path and a query at most")
     scheme = split["scheme"].lower()
     port = int(split["port"] or _PORTS[scheme])
     if not 1 <= port <= 65_535:
