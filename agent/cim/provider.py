@@ -106,7 +106,8 @@ class Provider:
             return await self._answer(request, principal)
         except CimError as error:
             if not error.recorded and (request.kind is Kind.EXTRINSIC or request.name.lower() in WRITES):
-                target = ", ".join(map(str, (request.target or request.namespace, *_named(request))))
+                about = [request.namespace if request.target is None else _called(request.target), *_named(request)]
+                target = ", ".join(about)
                 await self._operations.record(principal, "-", request.name, target, f"refused: {error.description}")
             return failed(request, error)
 
@@ -152,11 +153,24 @@ def _of_namespace(
     return those
 
 
-def _named(request: Request) -> Iterator[object]:
+def _named(request: Request) -> Iterator[str]:
     """What a request that would change something is about: the path, or the class and the name of what is new."""
     for each in request.parameters.values():
         match each:
+            case pywbem.CIMInstance(path=None):
+                yield f"{each.classname} {each.get('ElementName') or each.get('Name') or ''}".strip()
             case pywbem.CIMInstance():
-                yield each.path or f"{each.classname} {each.get('ElementName') or each.get('Name') or ''}".strip()
+                yield _called(each.path)
             case pywbem.CIMInstanceName():
-                yield each
+                yield _called(each)
+
+
+def _called(path: pywbem.CIMInstanceName | pywbem.CIMClassName) -> str:
+    """A path for people. pywbem's own text of one warns if it has no keys, as a client's may."""
+    if not isinstance(path, pywbem.CIMInstanceName):
+        return str(path.classname)
+    keys = ", ".join(
+        f"{name}={_called(key) if isinstance(key, pywbem.CIMInstanceName) else key}"
+        for name, key in path.keybindings.items()
+    )
+    return f"{path.classname} {keys}".strip()
