@@ -96,6 +96,11 @@ class TestCimv2:
                 assert 0 <= instance["OperationalStatus"][0] <= 20
                 assert instance["HealthState"] is not None
 
+    def test_record_logs_can_be_asked_for(self, running: Running) -> None:
+        client = running.client(namespace="root/cimv2")
+        assert client.EnumerateInstances("CIM_RecordLog") == []  # no log is mapped yet; one that is shows here
+        assert "InstanceID" in client.GetClass("CIM_RecordLog", LocalOnly=False).properties
+
     def test_nothing_else(self, running: Running) -> None:
         client = running.client(namespace="root/cimv2")
         names = {c.lower() for c in client.EnumerateClassNames(DeepInheritance=True)}
