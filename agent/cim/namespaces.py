@@ -3,7 +3,8 @@
 `root/virtmap` has everything that the mapping gives rise to. `interop` has the server's account of itself and the
 subscriptions to indications, and is `root/interop` too, for clients that look below `root`. `root/cimv2` shows, to
 clients that look nowhere else, the same systems, processors, memory and record logs as `root/virtmap`; whoever
-enumerates across namespaces meets those twice, which is why it shows no more. `root` has nothing but the names of the namespaces below it.
+enumerates across namespaces meets those twice, which is why it shows no more. `root` has nothing
+but the names of the namespaces below it.
 
 A namespace's classes are closed under superclasses (agent.cim.repository). Classes that only interop shows are left
 out of root/virtmap, except what an instance's conformance to a profile takes (DSP1033 wants it told in both).
