@@ -12,17 +12,21 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from urllib.parse import urlsplit
+from pathlib import Path
 
+from agent.cim.classes import build
 from agent.cim.service import Service as CimService
 from agent.config import Config, Endpoint, Hypervisor, SnmpEndpoint, needs_restart, reloaded
 from agent.demo import Addresses
 from agent.driver import Driver
 from agent.errors import ConfigError
+from agent.hypervisors import fault_of, is_own, user_of
 from agent.inventory import Inventory, Pace
+from agent.model import MODEL
 from agent.operations import PER_PRINCIPAL, Operations
 from agent.pauses import Pauses
 from agent.snmp.service import Service as SnmpService
+from agent.spool import Spool
 from agent.state import State
 from agent.workers import Workers
 from drivers.fake import Fake
@@ -34,16 +38,21 @@ STOP_LIMIT = 5.0
 
 
 def driver(hypervisor: Hypervisor) -> Driver:
-    """The driver for a URI: the fake for fake:, libvirt for everything else."""
-    if urlsplit(hypervisor.uri).scheme == "fake":
+    """The driver for a URI: the fake for fake:, libvirt for everything else. ConfigError if it is no URI of a hypervisor."""
+    if (fault := fault_of(hypervisor.uri)) is not None:
+        raise ConfigError(f"hypervisor {hypervisor.name}: uri: {fault}")
+    if is_own(hypervisor.uri):
         return Fake(hypervisor.name, hypervisor.uri)
     try:
-        from drivers.libvirt.driver import (
-            LibvirtDriver,
-        )  # only needed, and only there, when there is libvirt to talk to
+        # only needed, and only there, when there is libvirt to talk to
+        from drivers.libvirt.driver import LibvirtDriver
+        from drivers.libvirt.login import Login
     except ImportError as error:
         raise ConfigError(f"hypervisor {hypervisor.name}: libvirt-python is not usable here: {error}") from error
-    return LibvirtDriver(hypervisor.name, hypervisor.uri)
+    login = Login(
+        user=hypervisor.user or user_of(hypervisor.uri), password=hypervisor.password, read_only=hypervisor.read_only
+    )
+    return LibvirtDriver(hypervisor.name, hypervisor.uri, login=login, monitor_events=hypervisor.monitor_events)
 
 
 class Agent:
@@ -56,7 +65,8 @@ class Agent:
         self.state = State(config.state.directory)
         self.inventories = {d.name: self._inventory(d) for d in drivers}
         each = config.snmp.operations_per_user if config.snmp is not None else PER_PRINCIPAL
-        self.operations = Operations(self.inventories, self.state, per_principal=each)
+        spool = Spool(Path(config.spool.directory) if config.spool.directory else None, config.spool.limit)
+        self.operations = Operations(self.inventories, self.state, per_principal=each, spool=spool)
         self._snmp: SnmpService | None = None
         self._cim: CimService | None = None
 
@@ -91,6 +101,7 @@ class Agent:
     async def _start_cim(self) -> tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]]:
         if self.config.cim is None:
             return (), ()
+        await asyncio.to_thread(build, MODEL)  # which takes half a second, in which SNMP is answered already
         self._cim = CimService(self.config, self.inventories, self.operations, self.state)
         return await self._cim.start()
 

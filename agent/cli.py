@@ -31,11 +31,10 @@ from rich.table import Table
 from rich.text import Text
 
 import agent
+from agent import coverage as proof
 from agent import demo as demonstration
 from agent.__main__ import Agent, driver, run
 from agent.config import Config, Hypervisor, Transport, load
-from agent.coverage import coverage as covered
-from agent.coverage import groups
 from agent.demo import Addresses, Example
 from agent.driver import Batch, Driver
 from agent.errors import ConfigError, DeclarationError, Failed, Invalid, VirtmapError
@@ -191,7 +190,7 @@ def _left_out(config: Config) -> Iterator[str]:
 def _check_files(config: Config) -> None:
     """What only shows when it is used: certificate and key, the drivers' URIs, the directory of the state."""
     from agent.cim.certificates import tls_context, trust
-    from agent.cim.indications.sender import trusting
+    from agent.cim.indications.trust import trusting
     from agent.snmp import service, tls
 
     if config.snmp is not None and (files := service.tls_files(config)) is not None:
@@ -521,30 +520,53 @@ def _print_array(records: Iterable[dict[str, Any]]) -> None:
 
 @virtmap.command(short_help="Say how much of libvirt's API is mapped.")
 @click.option("--json", "as_json", is_flag=True, help="Every function with what maps it, as JSON.")
-def coverage(as_json: bool) -> None:
-    """Say how much of libvirt's API is mapped, left out for a reason, or missing."""
-    found = covered(MODEL)
+@click.option("--check", is_flag=True, help="Name what is missing, and fail if anything is.")
+def coverage(as_json: bool, check: bool) -> None:
+    """Say how much of libvirt's API is mapped, left out for a reason, or missing.
+
+    The functions are those that the installed libvirt describes (its development files hold the description), and newer ones
+    that virtmap knows.
+    """
+    described = proof.described()
+    found = proof.coverage(MODEL, described)
     if as_json:
-        functions = [
-            {
-                "function": c.function.name, "library": c.function.library, "group": c.function.group,
-                "kind": c.function.kind, "counted": c.function.counted, "status": c.status,
-                "mapped_by": list(c.mapped_by), "reason": c.reason,
-            }
-            for c in found
-        ]  # fmt: skip
-        click.echo(json.dumps(functions, indent=2))
-        return
-    table = Table("group", "mapped", "left out", "missing", "of")
+        _print_array(c.as_json() for c in found)
+    else:
+        Console().print(_coverage_table(found))
+        click.echo(_held_against(described))
+    if check and (missing := [c.function.name for c in found if c.missing]):
+        raise Failed(f"{_counted(len(missing), 'function is', 'functions are')} missing: {', '.join(missing)}")
+
+
+def _coverage_table(found: Sequence[proof.Covered]) -> Table:
+    heads = [f"{side.name}\n{word}" for side in proof.Side for word in _COVERAGE_WORDS]
+    table = Table("group", "of", *heads)
     for column in table.columns[1:]:
         column.justify = "right"
-    counts = groups(found)
-    for g in counts:
-        table.add_row(g.name, str(g.mapped), str(g.left_out), str(g.missing), str(g.total))
+    groups = dict.fromkeys(c.function.group for c in found if c.function.mappable)
+    for group in groups:
+        table.add_row(group, *_coverage_cells([c for c in found if c.function.group == group]))
     table.add_section()
-    sums = [sum(getattr(g, kind) for g in counts) for kind in ("mapped", "left_out", "missing", "total")]
-    table.add_row("all", *map(str, sums))
-    Console().print(table)
+    table.add_row("all", *_coverage_cells(found))
+    table.add_row("core 9.0.0", *_coverage_cells([c for c in found if c.function.counted]))
+    return table
+
+
+_COVERAGE_WORDS = ("mapped", "left out", "missing")
+
+
+def _coverage_cells(found: Sequence[proof.Covered]) -> list[str]:
+    snmp, cim = (proof.counts(found, side) for side in proof.Side)
+    return [str(snmp.total)] + [str(n) for c in (snmp, cim) for n in (c.mapped, c.left_out, c.missing)]
+
+
+def _held_against(described: Sequence[proof.Description]) -> str:
+    if not described:
+        return "Held against virtmap's own table of functions: libvirt's API description is not installed."
+    files = ", ".join(
+        f"{d.path} ({d.library} {d.version}, {_counted(len(d.functions), 'function')})" for d in described
+    )
+    return f"Held against {files}, and newer functions that virtmap knows."
 
 
 @virtmap.command("hash-password", short_help="Make the hash of a password for a configuration.")

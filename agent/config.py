@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 import argon2
 
 from agent.errors import ConfigError
+from agent.hypervisors import fault_of, is_own
 from agent.schema.declare import Access
 from agent.schema.types import Secret
 
@@ -114,10 +115,23 @@ class UnixSocket:
 
 @dataclass(frozen=True, kw_only=True)
 class Hypervisor:
-    """A libvirt connection. Its name is the SNMP contextName and the name of the scoping host in CIM."""
+    """A libvirt connection. Its name is the SNMP contextName and the name of the scoping host in CIM.
+
+    `user` and what is in `password_file` answer a hypervisor that asks who we are. Through a `read_only` connection nothing
+    can be changed, whatever the role of who asks; libvirt itself refuses it.
+    """
 
     name: str
     uri: str
+    user: str | None = None
+    password_file: str | None = None
+    read_only: bool = False
+    monitor_events: bool = False
+
+    def password(self) -> Secret | None:
+        """What stands in the password file now, so that another password holds from the next connection on; None without a
+        file. ConfigError if the file cannot be used any more."""
+        return _secret_in("password_file", self.password_file) if self.password_file is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +316,15 @@ class StateSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpoolSettings:
+    """Where operations that move data read and write named files; without a directory they have no files. No file grows beyond
+    `limit` bytes."""
+
+    directory: str | None = None
+    limit: int = 2**40
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inventory:
     """Pace of reading, in seconds.
 
@@ -332,6 +355,7 @@ class Config:
     cim_certificates: tuple[CimCertificate, ...] = ()
     accounts: tuple[Account, ...] = ()
     state: StateSettings = field(default_factory=StateSettings)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
     inventory: Inventory = field(default_factory=Inventory)
 
 
@@ -356,13 +380,14 @@ def parse(text: str, base: str | Path = ".") -> Config:
         top = _Table("", tomllib.loads(text), Path(base))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"is not TOML: {error}") from error
-    hypervisors = top.tables("hypervisor", _hypervisor)
+    connections = top.tables("hypervisor", _hypervisor)
     snmp = top.table("snmp", _snmp, None)
     cim = top.table("cim", _cim, None)
     config = Config(
-        hypervisors=hypervisors,
+        hypervisors=connections,
         accounts=top.tables("account", _account),
         state=top.table("state", _state, StateSettings()),
+        spool=top.table("spool", _spool, SpoolSettings()),
         inventory=top.table("inventory", _inventory, Inventory()),
         **(snmp or {}),
         **(cim or {}),
@@ -387,7 +412,7 @@ RELOADED = frozenset(
 
 _ENTRIES = ("communities", "users", "certificates", "views", "targets")
 _CIM_ENTRIES = ("accounts", "cim_certificates")
-_SECTIONS = ("snmp", "cim", "state", "inventory")
+_SECTIONS = ("snmp", "cim", "state", "spool", "inventory")
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:
@@ -766,7 +791,22 @@ def _receivers(path: str, value: Any) -> Receivers:
 
 
 def _hypervisor(table: _Table) -> Hypervisor:
-    return table.made(Hypervisor, name=_name, uri=_text)
+    made = table.made(
+        Hypervisor, name=_name, uri=_uri, user=_text, password_file=table.file, read_only=_flag, monitor_events=_flag
+    )
+    for key in ("user", "password_file", "read_only", "monitor_events"):
+        if key in table.given and is_own(made.uri):
+            raise ConfigError(f"{table.at(key)}: is for hypervisors that libvirt reaches, and {made.uri} is none")
+    if made.password_file is not None:
+        _secret_in(table.at("password_file"), made.password_file)  # better told now than by night
+    return made
+
+
+def _uri(path: str, value: Any) -> str:
+    """The URI of a hypervisor. No error shows it, for it may hold what it must not."""
+    if (reason := fault_of(_text(path, value))) is not None:
+        raise ConfigError(f"{path}: {reason}")
+    return str(value)
 
 
 def _snmp(table: _Table) -> dict[str, Any]:
@@ -995,6 +1035,10 @@ def _account(table: _Table) -> Account:
 def _state(table: _Table) -> StateSettings:
     in_memory = table.given.get("directory") == MEMORY
     return table.made(StateSettings, directory=_text if in_memory else table.file)
+
+
+def _spool(table: _Table) -> SpoolSettings:
+    return table.made(SpoolSettings, directory=table.file, limit=_whole(1, 2**63 - 1))
 
 
 def _inventory(table: _Table) -> Inventory:

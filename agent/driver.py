@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent.errors import VirtmapError
+from agent.errors import Invalid, VirtmapError
 from agent.schema.declare import Event, Key, Operation, Row
 
 Root = tuple[type[Row], Key]
@@ -41,7 +41,8 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All pieces of a reading. Roots that are in no piece do not exist (any more), when the plan is for everything.
+    """All pieces of a reading. Roots that are in no piece and not in `kept` do not exist (any more), when the plan is for
+    everything. What is `kept` exists, and is not worth reading again yet: each kind of object has its own pace.
 
     `at_once` bounds how many pieces are worth reading at the same time. For a hypervisor inside our own process that is
     one: there is nothing to wait for, and threads that all compute only take the interpreter from each other.
@@ -49,6 +50,7 @@ class Plan:
 
     pieces: Sequence[Piece]
     at_once: int | None = None
+    kept: frozenset[Root] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,56 @@ class Lost:
 Heard = Changed | Happened | Lost
 
 
+class Task(Protocol):
+    """What an operation may tell and ask while it is done. Called in the worker thread that does it."""
+
+    def progress(self, percent: int) -> None:
+        """It has come so far, from 0 to 100."""
+
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """From now on `cancel` stops it: called at most once, in another worker thread, and may raise what an operation may.
+
+        After it the operation is expected to fail, or to end before its time.
+        """
+
+    def expect(self, size: int) -> None:
+        """So many bytes of data will come, if the hypervisor tells that before."""
+
+    def receive(self, most: int) -> bytes:
+        """The next bytes of the data that goes to the hypervisor, at most so many; none at its end. Blocks.
+
+        Raises Failed if whoever sends them gave up, Invalid if the operation came with no data.
+        """
+
+    def send(self, data: bytes) -> None:
+        """The next bytes of the data that comes from the hypervisor. Blocks while the reader is behind.
+
+        Raises Failed if whoever reads them gave up, Invalid if there is no place for any data.
+        """
+
+
+class Nobody:
+    """The task of an operation that nobody watches: without data, and never cancelled."""
+
+    def progress(self, percent: int) -> None:
+        """Nobody wants to know."""
+
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """Nobody will."""
+
+    def expect(self, size: int) -> None:
+        """Nobody does."""
+
+    def receive(self, most: int) -> bytes:
+        raise Invalid("there is no data for it to read")
+
+    def send(self, data: bytes) -> None:
+        raise Invalid("there is no place for its data")
+
+
+NOBODY = Nobody()
+
+
 class Driver(Protocol):
     """A hypervisor connection. `name` is its name in the configuration, `uri` what it connects to."""
 
@@ -91,8 +143,9 @@ class Driver(Protocol):
     def plan(self, only: Sequence[Root] | None = None) -> Plan:
         """How to read everything, or only these roots; `only` may name roots that do not exist. Raises Unreachable."""
 
-    def perform(self, operation: Operation, key: Key) -> Mapping[str, Any]:
-        """Do it, on the row `operation.on` with this key; gives the operation's out-values by name.
+    def perform(self, operation: Operation, key: Key, task: Task = NOBODY) -> Mapping[str, Any]:
+        """Do it, on the row `operation.on` with this key; gives the operation's out-values by name. `task` is told how it
+        goes, and has the data of operations that move any.
 
         Raises NotFound, NotSupported, Denied, Invalid, Busy, Unreachable or Failed.
         """

@@ -1,27 +1,20 @@
-"""Writes everything that is derived from the mapping as text: `mibs/`, `mof/` and the reference manual.
+"""Writes everything that is derived from the mapping as text: MIB modules, MOF, and the manual beside each.
 
 What is written is committed beside its templates, and nobody edits it. `check` tells every difference between what is
 there and what the mapping says now; a build fails on one.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from importlib import resources
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import jinja2
 
 import agent
-from agent.cim import classes
+from agent import manual
 from agent.cim import text as mof_text
 from agent.errors import ConfigError
 from agent.model import MODEL
-from agent.schema.declare import Field, Model
-from agent.snmp import mib
+from agent.schema.declare import Model
 from agent.snmp import text as mib_text
 
-MANUAL = "agent/reference.md"
 GENERATED = "Generated from the mapping by `virtmap generate`. Changes made here will be lost."
 
 
@@ -29,8 +22,7 @@ def generate(model: Model = MODEL) -> dict[str, str]:
     """Every generated text, by its path from the top of the checkout."""
     texts = {f"mibs/{name}": text for name, text in mib_text.generate(model).items()}
     texts |= {f"mof/{name}": text for name, text in mof_text.generate(model).items()}
-    texts[MANUAL] = manual(model)
-    return texts
+    return texts | manual.pages(model, GENERATED)
 
 
 def checkout() -> Path:
@@ -82,7 +74,7 @@ def _left_over(texts: Mapping[str, str], top: Path) -> list[str]:
     """Files that say they are generated, and are not."""
     found = [
         p
-        for folder in ("mibs", "mof")
+        for folder in ("agent", "mibs", "mof")
         for p in sorted((top / folder).glob("*"))
         if p.is_file() and p.suffix not in (".j2", ".py")
     ]
@@ -91,45 +83,3 @@ def _left_over(texts: Mapping[str, str], top: Path) -> list[str]:
         for p in found
         if (name := p.relative_to(top).as_posix()) not in texts and GENERATED in p.read_text("utf-8")
     ]
-
-
-def manual(model: Model = MODEL) -> str:
-    """The reference manual, in Markdown: every attribute, operation and notification with its names in both worlds."""
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: resources.files("agent").joinpath(name).read_text("utf-8")),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters: dict[str, Callable[..., Any]] = {
-        "oid": lambda oid: ".".join(map(str, oid)),
-        "cell": lambda text: text.replace("|", "\\|"),
-        "cim_class": classes.class_name,
-        "cim_property": partial(_cim_property, _properties(model)),
-        "conventions": lambda table: list(
-            {o.convention.name: o.convention for o in table.objects if o.convention}.values()
-        ),
-        "asking": mib_text.asking,
-        "happening": mib_text.happening,
-    }
-    environment.filters.update(filters)
-    return environment.get_template("reference.md.j2").render(
-        generated=GENERATED, root=mib.ROOT, modules=mib_text.modules(model), writable=mib.WRITABLE
-    )
-
-
-def _properties(model: Model) -> dict[Field, str]:
-    """Under which name CIM shows each column; with the class before it where that is not the row's own."""
-    found: dict[Field, str] = {}
-    for shown in classes.build(model).instances.values():
-        own = "" if shown.name == classes.class_name(shown.row) else f"{shown.name}."
-        for p in shown.properties:
-            if isinstance(p.source, classes.Column):
-                found.setdefault(p.source.spec, own + p.name)
-    return found
-
-
-def _cim_property(properties: Mapping[Field, str], o: mib.MibObject) -> str:
-    """The property that shows the same; none for what only SNMP needs."""
-    return properties.get(o.field, "") if o.field else ""

@@ -14,7 +14,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from typing import Any
 from agent.driver import Changed, Driver, Happened, Heard, Lost, Piece, Plan, Root
 from agent.errors import Busy, Failed, Unreachable, VirtmapError
 from agent.layout import DRIVEN, Indexes, Layout, Read, grouped, root_of
-from agent.model import MODEL, Domain, Host, Reading
+from agent.model import MODEL, Host, Reading
 from agent.schema.declare import Event, Row
 from agent.snapshot import Snapshot, Table, Values, atoms, internal_table
 from agent.workers import Workers
@@ -63,7 +63,7 @@ class Built:
     few of them were replaced."""
 
     tables: list[Table]
-    failed: int
+    failed: Mapping[type[Row], int]
     replaced: list[list[Values]]
 
 
@@ -204,7 +204,7 @@ class Inventory:
 
     def _gone(self, plan: Plan, only: Sequence[Root] | None) -> frozenset[Root]:
         """The roots that a plan does not name although it should, did they exist."""
-        exist = frozenset(r for p in plan.pieces for r in p.roots)
+        exist = plan.kept.union(*(p.roots for p in plan.pieces))
         return (self._layout.roots if only is None else frozenset(only)) - exist
 
     # --- reading
@@ -308,7 +308,7 @@ class Inventory:
         rows = [
             Reading(
                 number=t.row.table, rows_of=t.row.__name__, rows=len(t), taken=self._refreshed_at,
-                duration=round(self._duration * 1000), failed=built.failed if t.row.root() is Domain else 0,
+                duration=round(self._duration * 1000), failed=built.failed.get(t.row.root(), 0),
                 stale=not self._connected or bool(self._problem), problem=problem,
             )
             for t in built.tables
@@ -328,7 +328,8 @@ class Inventory:
             case Changed(root=root):
                 self._changed.add(root)
             case Happened():
-                self._changed.add(root_of(heard.event.on, heard.key))
+                if heard.event.changes:
+                    self._changed.add(root_of(heard.event.on, heard.key))
                 told = Happened(event=self._with_previous(heard), key=heard.key)
                 for listener in self._listeners:
                     listener(told)

@@ -7,7 +7,7 @@ numbers, the others from the persistent indexes. All of it runs in a worker thre
 
 import logging
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,12 +22,17 @@ from agent.snapshot import Arc, Snapshot, Table, Values, atoms, key_getter
 log = logging.getLogger("virtmap.inventory")
 
 Layers = tuple[tuple[Values, ...], ...]
-"""The rows of one root, by their place in DRIVEN."""
+"""The rows of one root, by their place in the family of the root's row."""
 
 DRIVEN: tuple[type[Row], ...] = tuple(r for r in MODEL.rows if not r.internal)
 """Rows that drivers fill; a parent always stands before its children."""
 
-_PLACE = {row: i for i, row in enumerate(DRIVEN)}
+_FAMILY: Mapping[type[Row], tuple[type[Row], ...]] = {
+    top: tuple(row for row in DRIVEN if row.root() is top) for top in DRIVEN if top.parent_row is None
+}
+"""A row without a parent, and all that can belong to it: itself, then its children, each after the row above it."""
+
+_PLACE = {row: i for family in _FAMILY.values() for i, row in enumerate(family)}
 
 _KEY = {row: key_getter(row) for row in DRIVEN}
 """How to get the key of a row from its values."""
@@ -94,7 +99,7 @@ def grouped(batch: Batch, roots: frozenset[Root], began: float) -> Read:
         root = (top, _KEY[kind](values)[:width])
         layers = rows.get(root)
         if layers is None:
-            layers = rows[root] = tuple([] for _ in DRIVEN)
+            layers = rows[root] = tuple([] for _ in _FAMILY[top])
         layers[_PLACE[kind]].append(values)
     made = {root: tuple(map(tuple, layers)) for root, layers in rows.items()}
     return Read(began=began, roots=roots, rows=made, failed=batch.failed)
@@ -120,9 +125,9 @@ class Layout:
         return frozenset(self._known)
 
     @property
-    def failed(self) -> int:
-        """Roots whose last reading failed."""
-        return sum(known.failed for known in self._known.values())
+    def failed(self) -> Mapping[type[Row], int]:
+        """How many roots of each row could not be read the last time."""
+        return Counter(root[0] for root, known in self._known.items() if known.failed)
 
     def take(self, read: Read) -> None:
         """Take over what a piece read."""
@@ -176,9 +181,9 @@ class Layout:
         records: dict[type[Row], list[Values]] = {}
         for root in self._fresh:
             known = self._known.get(root)
-            if known is None or not known.arcs or _keys(known.rows) != known.keys:
+            if known is None or not known.arcs or _keys(root[0], known.rows) != known.keys:
                 return None
-            for row, arcs, rows in zip(DRIVEN, known.arcs, _ordered(known), strict=True):
+            for row, arcs, rows in zip(_FAMILY[root[0]], known.arcs, _ordered(known), strict=True):
                 if arcs:
                     table = before.table(row)
                     start = bisect_left(table.indexes, arcs[0])
@@ -195,24 +200,25 @@ class Layout:
         roots: dict[type[Row], list[Root]] = defaultdict(list)
         for root in self._known:
             roots[root[0]].append(root)
-        laid: list[tuple[list[Arc], list[Values]]] = [([], []) for _ in DRIVEN]
+        laid: dict[type[Row], tuple[list[Arc], list[Values]]] = {row: ([], []) for row in DRIVEN}
         for top, found in roots.items():
             arcs_of_roots = sorted(self._root_arcs(top, found))
+            family = [laid[row] for row in _FAMILY[top]]
             self._allocate_children(top, arcs_of_roots)
             for arc, root in arcs_of_roots:
                 try:
-                    arranged = self._arrange(self._known[root], arc)
+                    arranged = self._arrange(top, self._known[root], arc)
                 except VirtmapError as error:
                     self.left_out.append(f"{'/'.join(map(str, root[1]))} is left out: {error}")
                     continue
-                for (arcs, records), its_arcs, its_rows in zip(laid, *arranged, strict=True):
+                for (arcs, records), its_arcs, its_rows in zip(family, *arranged, strict=True):
                     if its_arcs:
                         arcs.extend(its_arcs)
                         records.extend(its_rows)
         for line in self.left_out:  # once, not at each reading: a full disk is not helped by a growing log
             if line not in told:
                 log.error("%s: %s", self.name, line)
-        return [_table(row, arcs, records, before) for row, (arcs, records) in zip(DRIVEN, laid, strict=True)]
+        return [_table(row, arcs, records, before) for row, (arcs, records) in laid.items()]
 
     def _root_arcs(self, top: type[Row], roots: Sequence[Root]) -> list[tuple[Arc, Root]]:
         if top.index is Index.SCALAR:
@@ -230,30 +236,30 @@ class Layout:
         new = {root[1]: (arc, self._known[root].rows) for arc, root in roots if not self._known[root].arcs}
         given: dict[type[Row], dict[Key, Arc]] = {top: {key: arc for key, (arc, _) in new.items()}}
         with suppress(VirtmapError):  # each will be asked for again, and told of, on its own
-            for row in DRIVEN:
+            for row in _FAMILY[top]:
                 if new and row.parent_row in given:
                     above, width = given[row.parent_row], _WIDTH[row]
                     found = (key for _, rows in new.values() for key in map(_KEY[row], rows[_PLACE[row]]))
                     keys = [key for key in found if key[:width] in above]
                     given[row] = dict(zip(keys, self._child_arcs(row, keys, above), strict=True))
 
-    def _arrange(self, known: _Known, arc: Arc) -> tuple[tuple[tuple[Arc, ...], ...], Layers]:
+    def _arrange(self, top: type[Row], known: _Known, arc: Arc) -> tuple[tuple[tuple[Arc, ...], ...], Layers]:
         """The arcs and the rows of one root, each layer in the order of its arcs."""
-        keys = _keys(known.rows)
+        keys = _keys(top, known.rows)
         if keys != known.keys or not known.arcs:
-            known.rows, keys = _sound(known.rows, keys)
+            known.rows, keys = _sound(top, known.rows, keys)
             known.keys = keys
-            known.arcs, known.order = self._arcs(keys, arc)
+            known.arcs, known.order = self._arcs(top, keys, arc)
         return known.arcs, _ordered(known)
 
     def _arcs(
-        self, keys: Sequence[Sequence[Key]], arc: Arc
+        self, top: type[Row], keys: Sequence[Sequence[Key]], arc: Arc
     ) -> tuple[tuple[tuple[Arc, ...], ...], tuple[tuple[int, ...] | None, ...]]:
         """Arcs for the rows with these keys, layer by layer, in their order, and how to get to that order."""
         given: dict[type[Row], dict[Key, Arc]] = {}
         arcs: list[tuple[Arc, ...]] = []
         orders: list[tuple[int, ...] | None] = []
-        for row, own in zip(DRIVEN, keys, strict=True):
+        for row, own in zip(_FAMILY[top], keys, strict=True):
             made = [arc] * len(own) if row.parent_row is None else self._child_arcs(row, own, given[row.parent_row])
             given[row] = dict(zip(own, made, strict=True))
             order = tuple(sorted(range(len(made)), key=made.__getitem__))
@@ -263,11 +269,16 @@ class Layout:
 
     def _child_arcs(self, row: type[Row], keys: Sequence[Key], parents: Mapping[Key, Arc]) -> list[Arc]:
         width = _WIDTH[row]
-        if row.index is Index.NATURAL:
-            return [(*parents[k[:width]], k[-1] + 1) for k in keys]
+        above = row.parent_row
+        scalar = above is not None and above.index is Index.SCALAR  # whose instance part, 0, is no part of an index
+        if row.index is Index.SHARED:
+            return [parents[k] for k in keys]
+        if row.index in (Index.NATURAL, Index.DIRECT):
+            first = 1 if row.index is Index.NATURAL else 0
+            return [(*(() if scalar else parents[k[:width]]), k[-1] + first) for k in keys]
         siblings: dict[Arc, list[Key]] = defaultdict(list)
         for k in keys:
-            siblings[parents[k[:width]]].append(k)
+            siblings[() if scalar else parents[k[:width]]].append(k)
         wanted = [(parent, [_text(k[width:]) for k in own]) for parent, own in siblings.items()]
         made: dict[Key, Arc] = {}
         given = self._indexes.allocate_many(self.name, row.table, wanted) if wanted else []
@@ -276,11 +287,12 @@ class Layout:
         return [made[k] for k in keys]
 
 
-def _keys(layers: Layers) -> tuple[tuple[Key, ...], ...]:
+_KEYS = {top: tuple(_KEY[row] for row in family) for top, family in _FAMILY.items()}
+
+
+def _keys(top: type[Row], layers: Layers) -> tuple[tuple[Key, ...], ...]:
     """The keys of the rows, layer by layer."""
-    return tuple(
-        [tuple(map(key, records)) if records else () for key, records in zip(_KEY.values(), layers, strict=True)]
-    )
+    return tuple([tuple(map(key, records)) if records else () for key, records in zip(_KEYS[top], layers, strict=True)])
 
 
 def _ordered(known: _Known) -> Layers:
@@ -293,11 +305,13 @@ def _ordered(known: _Known) -> Layers:
     )
 
 
-def _sound(layers: Layers, keys: tuple[tuple[Key, ...], ...]) -> tuple[Layers, tuple[tuple[Key, ...], ...]]:
+def _sound(
+    top: type[Row], layers: Layers, keys: tuple[tuple[Key, ...], ...]
+) -> tuple[Layers, tuple[tuple[Key, ...], ...]]:
     """The rows without those that have the key of another one, or no parent: an OID is for one row only."""
     kept_rows: list[tuple[Values, ...]] = []
     kept_keys: list[tuple[Key, ...]] = []
-    for row, records, own in zip(DRIVEN, layers, keys, strict=True):
+    for row, records, own in zip(_FAMILY[top], layers, keys, strict=True):
         above = None if row.parent_row is None else frozenset(kept_keys[_PLACE[row.parent_row]])
         width = _WIDTH[row]
         kept = {k: v for k, v in zip(own, records, strict=True) if above is None or k[:width] in above}
@@ -310,7 +324,7 @@ def _sound(layers: Layers, keys: tuple[tuple[Key, ...], ...]) -> tuple[Layers, t
 
 def _only(row: type[Row], values: Values) -> Layers:
     """The layers of a root of which only its own row is known."""
-    return tuple((atoms(row, values),) if r is row else () for r in DRIVEN)
+    return tuple((atoms(row, values),) if r is row else () for r in _FAMILY[row])
 
 
 def _text(key: Key) -> str:
@@ -330,7 +344,7 @@ def _mark(known: _Known, row: type[Row], **changes: Any) -> None:
     changes = {k: v for k, v in changes.items() if k in row.positions}
     if changes:
         marked = tuple(atoms(row, row.of_values(v).replace(**changes).values) for v in known.rows[_PLACE[row]])
-        known.rows = tuple(marked if r is row else layer for r, layer in zip(DRIVEN, known.rows, strict=True))
+        known.rows = tuple(marked if r is row else layer for r, layer in zip(_FAMILY[row], known.rows, strict=True))
 
 
 def _table(row: type[Row], arcs: list[Arc], values: list[Values], before: Snapshot) -> Table:

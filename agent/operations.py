@@ -14,14 +14,16 @@ from functools import partial
 from typing import Any, Protocol
 
 from agent.access import Principal, authorize
-from agent.driver import Root
-from agent.errors import Busy, Failed, Invalid, NotFound, VirtmapError
+from agent.driver import NOBODY, Root
+from agent.errors import Busy, Failed, Invalid, NotFound, NotSupported, VirtmapError, WrongState
 from agent.inventory import Inventory
 from agent.layout import root_of
 from agent.model import Job
-from agent.model.job import JobState
-from agent.schema.declare import Field, Index, Key, Operation
+from agent.model.job import Cancel, JobState
+from agent.schema.declare import Access, Data, Field, Index, Key, Operation
 from agent.schema.types import canonical, fits
+from agent.spool import Reading, Spool, Writing, unfit_name
+from agent.transfers import WAIT, Ticket, Transfers
 from agent.workers import NoAnswer, Workers
 
 log = logging.getLogger("virtmap.operations")
@@ -34,6 +36,10 @@ PER_PRINCIPAL = 8
 REREAD_LIMIT = 5.0
 LINE = 400
 """Characters of a text that stands in the log and the audit trail."""
+
+
+class Canceled(Failed):
+    """It was stopped on request."""
 
 
 class AuditTrail(Protocol):
@@ -60,6 +66,10 @@ class Watch(Protocol):
         """It is being done now, as this job."""
         ...
 
+    def progressed(self, percent: int) -> None:
+        """So much of it is done."""
+        ...
+
     def ended(self, state: JobState, error: str, values: Mapping[str, Any]) -> None:
         """It was refused, or has ended: how, what went wrong if anything did, and its out-values by name."""
         ...
@@ -67,6 +77,8 @@ class Watch(Protocol):
 
 def unfit(argument: Field, value: object) -> str | None:
     """Why a value is not one of this argument's, or None."""
+    if value is None and not argument.required and argument.default is None:
+        return None
     wrong = fits(argument.semantic, value)
     if wrong is None and isinstance(value, int) and not isinstance(value, bool):
         if argument.low is not None and value < argument.low:
@@ -93,6 +105,78 @@ def malformed(operation: Operation) -> str | None:
     return None
 
 
+class _Task:
+    """What the driver is given of one operation. Its own methods are for the worker thread, the others for the loop's."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, show: Callable[[int], None]) -> None:
+        self._loop = loop
+        self._show = show
+        self._percent: int | None = None
+        self._cancels: list[Callable[[], None]] = []
+        self._opened: list[Reading | Writing] = []
+        self.canceled_by: str | None = None
+        self.source: Callable[[int], bytes] = NOBODY.receive
+        self.sink: Callable[[bytes], None] = NOBODY.send
+        self.size: Callable[[int], None] = NOBODY.expect
+        self.moved = 0
+
+    def progress(self, percent: int) -> None:
+        percent = max(0, min(100, percent))
+        if percent != self._percent and not self._loop.is_closed():
+            self._percent = percent
+            self._loop.call_soon_threadsafe(self._show, percent)
+
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        self._cancels.append(cancel)
+
+    def expect(self, size: int) -> None:
+        self.size(size)
+
+    def receive(self, most: int) -> bytes:
+        part = self.source(most)
+        self.moved += len(part)
+        return part
+
+    def send(self, data: bytes) -> None:
+        self.sink(data)
+        self.moved += len(data)
+
+    @property
+    def cancelable(self) -> bool:
+        return bool(self._cancels)
+
+    def cancel(self) -> None:
+        """In a worker thread: the last way to stop it that the driver told."""
+        self._cancels[-1]()
+
+    # --- files, in the worker thread
+
+    def open_files(self, spool: Spool, kind: type[Operation], operation: Operation) -> None:
+        """The spool files that the operation names. Raises what the spool directory says of them."""
+        name, given = getattr(operation, "file", ""), getattr(operation, "input", "")
+        if kind.moves is Data.UP:
+            given, name = name, ""
+        if given:
+            reading = spool.read(given)
+            self._opened.append(reading)
+            self.source = reading.receive
+        if name:
+            writing = spool.write(name)
+            self._opened.append(writing)
+            self.sink = writing.send
+
+    def close_files(self, *, well: bool) -> None:
+        """What was written is kept if all went well."""
+        while self._opened:
+            match self._opened.pop():
+                case Reading() as reading:
+                    reading.close()
+                case Writing() as writing if well:
+                    writing.finish()
+                case Writing() as writing:
+                    writing.drop()
+
+
 class Operations:
     """Performs operations on the hypervisors of these inventories. Lives in the event loop's thread.
 
@@ -102,10 +186,13 @@ class Operations:
 
     def __init__(
         self, inventories: Mapping[str, Inventory], trail: AuditTrail, *, limit: float = 30.0, at_once: int = 16,
-        per_principal: int = PER_PRINCIPAL,
+        per_principal: int = PER_PRINCIPAL, spool: Spool | None = None,
     ) -> None:  # fmt: skip
         self._inventories = inventories
         self._trail = trail
+        self._spool = spool or Spool(None, 0)
+        self.transfers = Transfers()
+        self._underway: dict[int, tuple[_Task, type[Operation], str]] = {}
         self._limit = limit
         self._at_once = at_once
         self.per_principal = per_principal
@@ -155,9 +242,11 @@ class Operations:
         self, principal: Principal, hypervisor: str, operation: Operation, key: Key, watch: Watch
     ) -> None:
         try:
-            result = await self.perform(principal, hypervisor, operation, key, begun=watch.begun)
+            result = await self.perform(principal, hypervisor, operation, key, watch=watch)
         except NoAnswer as error:
             watch.ended(JobState.ABANDONED, str(error), {})
+        except Canceled as error:
+            watch.ended(JobState.CANCELED, str(error), {})
         except VirtmapError as error:
             watch.ended(JobState.FAILED, str(error), {})
         else:
@@ -165,10 +254,11 @@ class Operations:
 
     async def perform(
         self, principal: Principal, hypervisor: str, operation: Operation, key: Key, *, patience: float | None = None,
-        begun: Callable[[int], None] | None = None,
+        watch: Watch | None = None, remote: bool = False,
     ) -> Result:  # fmt: skip
-        """Do it. When it has not ended after `patience` seconds it goes on as a job, and the result says so. `begun` is
-        told the number of the job as soon as there is one.
+        """Do it. When it has not ended after `patience` seconds it goes on as a job, and the result says so. `watch` is
+        told the number of the job as soon as there is one, and how it goes. If data is to be moved and no spool file is
+        named for it, a `remote` client is given an address for it, at once.
 
         Raises agent.errors: Denied by the policy, Invalid arguments, NotFound, and whatever the driver says.
         """
@@ -177,21 +267,28 @@ class Operations:
         inventory = self._inventories[hypervisor]
         try:
             authorize(principal, kind)
-            if wrong := malformed(operation):
+            if wrong := malformed(operation) or self._wrong_data(operation, remote=remote):
                 raise Invalid(f"{target}: {wrong}")
             known = inventory.snapshot.table(kind.on)
             if kind.on.index is not Index.SCALAR and known.find(key) is None:
                 raise NotFound(f"{target}: there is no such {kind.on.__name__.lower()}")
+            if kind is Cancel:
+                return await self._cancel(principal, inventory, key[0], target)
             if why := self.crowded(principal):
                 raise Busy(f"{target}: {why}")
+            ticket, address = self._ticket(target, operation)
         except VirtmapError as error:
             await self.record(principal, hypervisor, kind.__name__, target, f"refused: {error}")
             raise
         job = self._begin(principal, hypervisor, kind.__name__, target)
-        task = asyncio.create_task(self._do(principal, inventory, operation, key, job, target))
+        watched = _Task(asyncio.get_running_loop(), partial(self._progressed, hypervisor, job, watch))
+        self._underway[job] = (watched, kind, target)
+        task = asyncio.create_task(self._do(principal, inventory, operation, key, job, target, watched, ticket))
         self._keep(task)
-        if begun is not None:
-            begun(job)
+        if watch is not None:
+            watch.begun(job)
+        if ticket is not None:
+            return Result(job=job, ended=False, values={"address": address})
         await asyncio.wait([task], timeout=patience)
         if not task.done():
             return Result(job=job, ended=False)
@@ -199,6 +296,51 @@ class Operations:
             return Result(job=job, ended=True, values=task.result())
         finally:
             del task  # its error refers to this frame
+
+    def _wrong_data(self, operation: Operation, *, remote: bool) -> str | None:
+        """What is wrong with the files that an operation names, or that it names none."""
+        kind = type(operation)
+        if kind.moves is None:
+            return None
+        names = [name for n in ("file", "input") if (name := getattr(operation, n, ""))]
+        if not names and not remote:
+            return f"{kind.__name__}.file: it has to name a file of the spool directory"
+        return next((f"{kind.__name__}: {wrong}" for name in names if (wrong := unfit_name(name))), None)
+
+    def _ticket(self, target: str, operation: Operation) -> tuple[Ticket | None, str | None]:
+        """A transfer for the client to come to, if the operation moves data and names no file."""
+        kind = type(operation)
+        if kind.moves is None or any(getattr(operation, n, "") for n in ("file", "input")):
+            return None, None
+        return self.transfers.issue(
+            f"{target}: {kind.__name__}", down=kind.moves is not Data.UP, up=kind.moves is not Data.DOWN,
+            partial={"offset", "length"} <= kind.positions.keys(),
+        )  # fmt: skip
+
+    async def _cancel(self, principal: Principal, inventory: Inventory, job: int, target: str) -> Result:
+        """Stop a job. Denied to whoever could not have begun it; Invalid if it has ended, or cannot be stopped."""
+        task, kind, what = self._underway.get(job, (None, Cancel, ""))
+        authorize(principal, kind)
+        if task is None or job not in self._running[inventory.name]:
+            raise WrongState(f"{target}: it has ended")
+        what = f"{target}: cannot cancel {kind.__name__} of {what}"
+        if not task.cancelable:
+            raise NotSupported(f"{what}: the hypervisor cannot stop it")
+        task.canceled_by = principal.name
+        try:
+            await self._workers[inventory.name].run(task.cancel, limit=self._limit, what=what)
+        except VirtmapError:
+            task.canceled_by = None
+            raise
+        await self.record(principal, inventory.name, Cancel.__name__, target, "done")
+        return Result(job=job, ended=True)
+
+    def _progressed(self, hypervisor: str, job: int, watch: Watch | None, percent: int) -> None:
+        if job in self._running[hypervisor]:
+            self._running[hypervisor][job] = self._running[hypervisor][job].replace(percent=percent)
+            self._show(self._inventories[hypervisor])
+            if watch is not None:
+                watch.progressed(percent)
 
     async def refuse(self, principal: Principal, hypervisor: str, operation: str, target: str, reason: str) -> None:
         """Remember what a front end refused by itself: as a failed job, and in the audit trail."""
@@ -227,16 +369,20 @@ class Operations:
             task.exception()  # told already: in the audit trail, the job and, if anybody still waits, to the caller
 
     async def _do(
-        self, principal: Principal, inventory: Inventory, operation: Operation, key: Key, job: int, target: str
-    ) -> Mapping[str, Any]:
+        self, principal: Principal, inventory: Inventory, operation: Operation, key: Key, job: int, target: str,
+        task: _Task, ticket: Ticket | None,
+    ) -> Mapping[str, Any]:  # fmt: skip
         kind = type(operation)
         what = f"{target}: {kind.__name__}"
         limit = 24 * 3600.0 if kind.job else self._limit
         state, text = JobState.COMPLETED, ""
         try:
+            if ticket is not None:
+                operation = await self._awaited(operation, task, ticket, what)
             values = await self._workers[inventory.name].run(
-                partial(inventory.driver.perform, operation, key), limit=limit, what=what
-            )
+                partial(self._carried_out, inventory, operation, key, task), limit=limit, what=what,
+                late=partial(self._ended_late, principal, inventory, kind, key, target),
+            )  # fmt: skip
         except NoAnswer as error:
             state, text = JobState.ABANDONED, str(error)
             raise
@@ -245,28 +391,93 @@ class Operations:
             raise
         except VirtmapError as error:
             state, text = JobState.FAILED, str(error)
+            if task.canceled_by is not None:
+                state, text = JobState.CANCELED, f"canceled by {task.canceled_by}: {error}"
+                raise Canceled(text) from error
             raise
         except Exception as error:
             log.exception("%s: a fault of the driver", what)
             state, text = JobState.FAILED, "a fault of the agent; its log tells more"
             raise Failed(f"{what}: {text}") from error
         else:
-            await self.reread(inventory.name, root_of(kind.on, key))
+            await self._read_after(inventory, kind, key, values)
         finally:
+            self._underway.pop(job, None)
             if text:  # it may have done a part of it; but nobody waits for a reading to be told of the failure
                 inventory.look_again(root_of(kind.on, key))
+            if ticket is not None:
+                self.transfers.withdraw(ticket)
+                ticket.finished(text or None)
             self._end(inventory, job, state, text)
             await self.record(principal, inventory.name, kind.__name__, target, text or "done")
         return values
 
-    async def reread(self, hypervisor: str, root: Root) -> None:
+    def _ended_late(
+        self, principal: Principal, inventory: Inventory, kind: type[Operation], key: Key, target: str,
+        error: BaseException | None,
+    ) -> None:  # fmt: skip
+        """An operation was given up and has ended after all: the audit trail is told, and what it changed is read."""
+        told = str(error) if isinstance(error, VirtmapError) else "a fault of the agent"
+        self.note(
+            principal, inventory.name, kind.__name__, target, "done, late" if error is None else f"failed, late: {told}"
+        )
+        inventory.look_again(root_of(kind.on, key))
+
+    async def _awaited(self, operation: Operation, task: _Task, ticket: Ticket, what: str) -> Operation:
+        """The operation, as the client wants it that has come for its data now. Failed if none comes."""
+        task.source, task.sink, task.size = ticket.inward.take, ticket.outward.put, ticket.expect
+        task.on_cancel(ticket.call_off)
+        try:
+            async with asyncio.timeout(WAIT):
+                await ticket.came.wait()
+        except TimeoutError:
+            raise Failed(f"{what}: nobody came for the transfer within {WAIT:g} s") from None
+        if task.canceled_by is not None:
+            raise Failed(f"{what}: nobody had come for the transfer")
+        if not ticket.partial:
+            return operation
+        first, last = ticket.range.first, ticket.range.last
+        length = operation.values[operation.positions["length"]] or 0
+        if last is not None:
+            length = min(length or 2**63, last + 1) - first
+        elif length:
+            length -= first
+        offset = operation.values[operation.positions["offset"]] or 0
+        return operation.replace(offset=offset + first, length=length)
+
+    def _carried_out(self, inventory: Inventory, operation: Operation, key: Key, task: _Task) -> Mapping[str, Any]:
+        """In a worker thread."""
+        kind = type(operation)
+        if kind.moves is None:
+            return inventory.driver.perform(operation, key, task)
+        try:
+            task.open_files(self._spool, kind, operation)
+            values = inventory.driver.perform(operation, key, task)
+        except BaseException:
+            task.close_files(well=False)
+            raise
+        task.close_files(well=True)
+        return {**values, "transferred": task.moved}
+
+    async def _read_after(
+        self, inventory: Inventory, kind: type[Operation], key: Key, values: Mapping[str, Any]
+    ) -> None:
+        """Read what the operation changed, and what it made."""
+        if kind.needs is Access.OBSERVE:
+            return
+        roots = [root_of(kind.on, key)]
+        if kind.makes is not None:
+            roots.append((kind.makes, tuple(values[f.name] for f in kind.makes.key_fields())))
+        await self.reread(inventory.name, *roots)
+
+    async def reread(self, hypervisor: str, *roots: Root) -> None:
         """Read what an operation made, so that who asks next sees it. That it cannot be read is only logged."""
         inventory = self._inventories[hypervisor]
         try:
             async with asyncio.timeout(REREAD_LIMIT):
-                await inventory.refresh([root])
+                await inventory.refresh(roots)
         except (VirtmapError, TimeoutError) as error:
-            log.warning("%s: could not read %s again: %s", inventory.name, root[1], error)
+            log.warning("%s: could not read %s again: %s", inventory.name, roots[-1][1], error)
 
     def _begin(self, principal: Principal, hypervisor: str, operation: str, target: str) -> int:
         self._number += 1

@@ -30,8 +30,11 @@ def key_getter(row: type[Row]) -> Callable[[Values], Key]:
 
 def atoms(row: type[Row], values: Values) -> Values:
     """The values with numbers in place of members of enumerations, which the garbage collector would have to visit."""
+    places = _ENUMERATED[row]
+    if not places:
+        return values
     plain = list(values)
-    for place in _ENUMERATED[row]:
+    for place in places:
         if plain[place] is not None:
             plain[place] = int(plain[place])
     return tuple(plain)

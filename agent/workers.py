@@ -8,11 +8,15 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from agent.errors import Busy
 
 T = TypeVar("T")
+
+Late = Callable[[BaseException | None], None]
+"""Is told, in the loop's thread, how a call ended that nobody waited for any more: None, or its error."""
 
 
 class NoAnswer(Busy):
@@ -22,10 +26,11 @@ class NoAnswer(Busy):
 class _Call:
     """One call on its way: what to do, and where to leave the outcome."""
 
-    __slots__ = ("abandoned", "do", "ended", "future", "loop", "started")
+    __slots__ = ("abandoned", "do", "ended", "future", "late", "loop", "started")
 
-    def __init__(self, do: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, do: Callable[[], Any], loop: asyncio.AbstractEventLoop, late: "Late | None") -> None:
         self.do = do
+        self.late = late
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
         self.started = False
@@ -51,12 +56,13 @@ class Workers:
         """Threads that are still in a call nobody waits for."""
         return self._hanging
 
-    async def run(self, do: Callable[[], T], *, limit: float, what: str) -> T:
-        """The result of `do()`, from a thread. NoAnswer when `limit` seconds pass first, naming `what` was asked.
+    async def run(self, do: Callable[[], T], *, limit: float, what: str, late: Late | None = None) -> T:
+        """The result of `do()`, from a thread. NoAnswer when `limit` seconds pass first, naming `what` was asked; `late` is told
+        if it ends after that.
 
         Busy at once when too many earlier calls hang.
         """
-        call = _Call(do, asyncio.get_running_loop())
+        call = _Call(do, asyncio.get_running_loop(), late)
         try:
             self._submit(call, what)
             if not await self._ended(call, limit) and self._abandon(call):
@@ -148,9 +154,11 @@ class Workers:
             call.ended = True
             if call.abandoned:
                 self._hanging -= 1
-                return
+            tell = call.late if call.abandoned else partial(_settle, call.future, result)
+        if tell is None:
+            return
         try:
-            call.loop.call_soon_threadsafe(_settle, call.future, result, error)
+            call.loop.call_soon_threadsafe(tell, error)
         except RuntimeError:  # the loop was closed meanwhile: nobody waits for anything any more
             return
 

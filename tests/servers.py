@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 # Parent of libvirtd, and so, as a subreaper, of the guests that libvirtd lets go. libvirtd counts a guest as alive until
 # somebody has reaped it, and the first process of a container may take seconds for that. Ends with the last of them.
-_REAPER = """
+REAPER = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 pid = os.fork()
@@ -229,7 +229,7 @@ class PrivateLibvirt:
     def _spawn_libvirtd(self) -> int:
         told = self.root / "libvirtd.number"
         told.unlink(missing_ok=True)
-        reaper = [sys.executable, "-S", "-c", _REAPER, str(told)]
+        reaper = [sys.executable, "-S", "-c", REAPER, str(told)]
         self._reapers.append(self._spawn("libvirtd", [*reaper, *self._command("libvirtd")]))
         return int(eventually(lambda: told.exists() and told.read_text(), what="the process id of libvirtd"))
 
@@ -353,12 +353,12 @@ _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
 def _control_groups(pid: int) -> set[str]:
-    """The names that libvirt gave to the control groups of a guest: the part of their path that says qemu."""
+    """The names that libvirt gave to the control groups of a guest: the part of their path that says qemu or lxc."""
     try:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
     except OSError:
         return set()
-    return {part for line in lines for part in line.split("/") if part.startswith("qemu-")}
+    return {part for line in lines for part in line.split("/") if part.startswith(("qemu-", "lxc-"))}
 
 
 def _remove_control_groups(names: set[str]) -> None:
@@ -375,10 +375,10 @@ class Session(PrivateLibvirt):
 
     scheme = "session"
 
-    def __init__(self) -> None:
+    def __init__(self, account: pwd.struct_passwd | None = None) -> None:
         if missing := missing_programs(*(["setpriv"] if os.geteuid() == 0 else [])):
             raise Unavailable(f"not installed: {', '.join(missing)}")
-        self.account = _idle_account() if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        self.account = pwd.getpwuid(os.geteuid()) if os.geteuid() else account or _idle_account()
         super().__init__()
         for name in ("home", "run", "config", "cache"):
             (self.root / name).mkdir(mode=0o700)
@@ -450,6 +450,7 @@ class System(PrivateLibvirt):
     """``qemu:///system`` in namespaces of its own. Root only."""
 
     scheme = "system"
+    prepare = _SYSTEM
 
     def __init__(self) -> None:
         if os.geteuid() != 0:
@@ -485,7 +486,7 @@ class System(PrivateLibvirt):
     def _command(self, program: str) -> list[str]:
         pid_file = self.root / "run" / f"{program}.pid"
         command = [str(shutil.which(program, path=SEARCH)), "--timeout", "0", "--pid-file", str(pid_file)]
-        bind = ["sh", "-c", _SYSTEM, "sh", str(self.root), *command]
+        bind = ["sh", "-c", self.prepare, "sh", str(self.root), *command]
         if program == "libvirtd" and self._logger is not None:
             # The same namespaces again, so that a libvirtd started anew finds the guests and the taps of the old one.
             eventually(lambda: (self.root / "run/virtlogd-sock").exists(), within=20, what="virtlogd")

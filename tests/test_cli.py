@@ -224,8 +224,9 @@ def test_show_says_that_there_is_nothing_to_show(capsys: pytest.CaptureFixture[s
 
 def test_show_reads_the_test_driver(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "Domains", "--json"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)
-    assert (row["name"], row["uuid"]) == ("test", "6695eb01-f6a4-8304-79aa-97f2502e193f")
+    # another test of this process may have left its own domains there: all its connections share one hypervisor
+    told = {row["name"]: row["uuid"] for row in json.loads(capsys.readouterr().out)}
+    assert told["test"] == "6695eb01-f6a4-8304-79aa-97f2502e193f"
 
 
 def test_show_prints_a_table_of_the_columns_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,10 +247,10 @@ def test_show_says_what_it_leaves_out_and_prints_all_on_request(capsys: pytest.C
 
 def test_coverage_counts_and_lists(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["coverage"]) == 0
-    assert re.search(r"│ all +│ +\d+ │ +\d+ │ +\d+ │ 388 │", capsys.readouterr().out)
+    assert re.search(r"│ core 9.0.0 +│ +388 │( +\d+ │){6}", capsys.readouterr().out)
     assert main(["coverage", "--json"]) == 0
-    functions = {f["function"]: f for f in json.loads(capsys.readouterr().out)}
-    assert functions["virDomainSuspend"]["status"] == "mapped"
+    functions = {f["name"]: f for f in json.loads(capsys.readouterr().out)}
+    assert functions["virDomainSuspend"]["cim"] == ["Virtmap_Domain.Suspend"]
     assert functions["virDomainFree"]["reason"]
 
 

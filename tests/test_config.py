@@ -384,15 +384,15 @@ ACCOUNT = LEAST + '[[account]]\nname = "ops"\n'
     [
         ("[[hypervisor", "is not TOML: "),
         ("", "hypervisor: at least one"),
-        ('[[hypervisor]]\nname = "a"\nuri = "b"', "nothing is served: add [snmp] or [cim]"),
+        ('[[hypervisor]]\nname = "a"\nuri = "fake:"', "nothing is served: add [snmp] or [cim]"),
         ('[[hypervisor]]\nname = "a"\n[snmp]', "hypervisor[0].uri: is missing"),
-        ('[[hypervisor]]\nname = "a b"\nuri = "b"\n[snmp]', "hypervisor[0].name: 'a b' is not 1 to 32 letters"),
-        ('[[hypervisor]]\nname = ""\nuri = "b"\n[snmp]', "hypervisor[0].name: must not be empty"),
-        ('[[hypervisor]]\nname = 7\nuri = "b"\n[snmp]', "hypervisor[0].name: must be a text, not an integer"),
+        ('[[hypervisor]]\nname = "a b"\nuri = "fake:"\n[snmp]', "hypervisor[0].name: 'a b' is not 1 to 32 letters"),
+        ('[[hypervisor]]\nname = ""\nuri = "fake:"\n[snmp]', "hypervisor[0].name: must not be empty"),
+        ('[[hypervisor]]\nname = 7\nuri = "fake:"\n[snmp]', "hypervisor[0].name: must be a text, not an integer"),
         ("hypervisor = 1\n[snmp]", "hypervisor: must be an array of tables, [[hypervisor]]"),
         ("hypervisor = [1]\n[snmp]", "hypervisor[0]: must be a table, not an integer"),
         (LEAST + 'listen = ["[::1]:161", "[0::1]:161"]', "snmp.listen: [::1]:161 stands twice"),
-        (LEAST + '[[hypervisor]]\nname = "local"\nuri = "b"', "hypervisor[1].name: 'local' stands twice"),
+        (LEAST + '[[hypervisor]]\nname = "local"\nuri = "fake:"', "hypervisor[1].name: 'local' stands twice"),
         (LEAST + "[sate]\n", "sate: unknown key; did you mean state?"),
         (LEAST + "[zzz]\n", "zzz: unknown key; known here: "),
         (LEAST + 'listen = "127.0.0.1:161"', "snmp.listen: must be an array of texts, not a text"),
@@ -834,7 +834,9 @@ def test_a_front_end_that_comes_or_goes_needs_a_restart() -> None:
 
 
 def test_what_does_not_fit_what_stays_is_told() -> None:
-    new = parse(LEAST + '[[hypervisor]]\nname = "far"\nuri = "b"\n[[snmp.community]]\nname = "c"\nhypervisor = "far"')
+    new = parse(
+        LEAST + '[[hypervisor]]\nname = "far"\nuri = "fake:"\n[[snmp.community]]\nname = "c"\nhypervisor = "far"'
+    )
     without_tls = CERTIFICATE.replace("tls:", "tcp:").partition("\n\n")[0].replace('key = "k"\n', "")
     with pytest.raises(ConfigError, match=r"until a restart: snmp\.key: is missing; tls needs"):
         reloaded(parse(CERTIFICATE), parse(without_tls))

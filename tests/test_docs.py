@@ -15,6 +15,7 @@ from agent import config as configuration
 from agent.config import load, parse
 from agent.demo import self_signed
 from agent.errors import ConfigError
+from agent.hypervisors import KINDS, TRANSPORTS, fault_of
 from tests.running import Agent, environment, free_port, running
 from tests.servers import eventually
 
@@ -98,7 +99,8 @@ def test_the_configuration_of_the_readme_serves_a_user_of_version_3(tmp_path: Pa
     port = free_port(socket.SOCK_DGRAM)
     certificate, key = self_signed(tmp_path)
     for there, here in (
-        ("qemu:///system", "fake:///"),
+        ('uri = "qemu:///system"', 'uri = "fake:///"'),
+        ("esx://esx.example.net/", "test:///default"),
         (
             '["0.0.0.0:161", "[::]:161", "tcp:127.0.0.1:161", "tls:0.0.0.0:10161"]',
             f'["127.0.0.1:{port}", "tls:127.0.0.1:0"]',
@@ -132,7 +134,7 @@ def test_the_configuration_of_the_readme_serves_a_user_of_version_3(tmp_path: Pa
     assert told.startswith("SNMPv2-MIB::sysName.0 = STRING: ")
 
 
-LEAST = '[[hypervisor]]\nname = "a"\nuri = "b"\n[snmp]\n'
+LEAST = '[[hypervisor]]\nname = "a"\nuri = "fake:"\n[snmp]\n'
 TABLES = {
     "community": configuration.Community,
     "user": configuration.SnmpUser,
@@ -159,6 +161,23 @@ def test_every_key_of_snmp_is_explained() -> None:
     explained = {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
     assert explained == known("") - set(TABLES)
     assert explained == {f.name for f in fields(configuration.Snmp)}
+
+
+def test_every_key_of_a_hypervisor_is_explained() -> None:
+    table = section("Serving for real").partition("| key of `[[hypervisor]]` |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)
+    explained = {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
+    assert explained == {f.name for f in fields(configuration.Hypervisor)}
+
+
+def test_every_kind_of_hypervisor_and_every_way_to_one_is_shown_by_a_uri() -> None:
+    text = section("Serving for real").partition("### Hypervisors")[2].partition("\n### ")[0]
+    shown = [uri for uri in re.findall(r"`([^`]+)`", text) if ":" in uri]
+    assert [uri for uri in shown if fault_of(uri) is not None] == []
+    schemes = [uri.partition(":")[0].partition("+") for uri in shown]
+    assert {kind for kind, _, _ in schemes} == set(KINDS)
+    assert {transport for _, _, transport in schemes if transport} | {"libssh2"} == set(TRANSPORTS)
+    assert set(re.findall(r"`\+(\w+)`", text)) == set(TRANSPORTS)
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -25,7 +25,7 @@ from agent.model.domain import (
     SetUserPassword,
     Suspend,
 )
-from agent.model.host import ReadCapabilities
+from agent.model.host import DefineDomain, ReadCapabilities
 from agent.model.job import JobState
 from agent.operations import KEPT_JOBS, Operations, malformed
 from agent.schema.declare import Access
@@ -166,6 +166,19 @@ async def test_an_operation_past_its_limit_is_abandoned() -> None:
         assert jobs(w)[0].state is JobState.ABANDONED
         assert "no answer" in w.trail.records[0]["result"]
         await w.operations.perform(OPERATOR, "default", Suspend(), w.key("guest2"))
+
+
+@looped
+@pytest.mark.parametrize(("error", "told"), [(None, "done, late"), (Invalid("no"), "failed, late: no")])
+async def test_what_ends_after_it_was_abandoned_is_told_in_the_trail(error: VirtmapError | None, told: str) -> None:
+    async with world(limit=0.05) as w:
+        w.fake.hang("guest1")
+        w.fake.refuse(Suspend, error)
+        with pytest.raises(NoAnswer):
+            await w.operations.perform(OPERATOR, "default", Suspend(), w.key("guest1"))
+        w.fake.release()
+        await until(lambda: len(w.trail.records) == 2)
+        assert w.trail.records[1]["result"] == told
 
 
 @looped
@@ -387,7 +400,8 @@ async def test_objects_are_described_for_people() -> None:
 async def test_an_operation_on_the_host_reads_the_host_again() -> None:
     async with world() as w:
         before = w.inventory.snapshot.get(Host, ("default",))
-        await w.operations.perform(OBSERVER, "default", ReadCapabilities(), ("default",))
+        xml = (await w.operations.perform(OBSERVER, "default", ReadXml(), w.key("guest2"))).values["xml"]
+        await w.operations.perform(ADMINISTRATOR, "default", DefineDomain(xml=xml), ("default",))
         after = w.inventory.snapshot.get(Host, ("default",))
         assert before is not None
         assert after is not None

@@ -22,7 +22,7 @@ from tests import wire
 from tests.agents import World, looped, world
 from tests.cim.served import Running, serve
 
-URI = "fake:///?domains=3&disks=2&vcpus=2&statistics=3"
+URI = "fake:///?domains=3&disks=2&vcpus=2&statistics=3&details=0"
 COUNTS = {VcpuStatistic: 3 * 2 * 3, DiskLatency: 3 * 2 * 4 * 3, DiskInterval: 3 * 2 * 3}
 
 
@@ -153,7 +153,7 @@ class Counting(State):
 async def test_the_first_reading_commits_once_for_each_table(tmp_path: Path) -> None:
     """A commit for each disk and vCPU on its own would wait for the storage hundreds of times."""
     state = Counting(tmp_path)
-    async with world("fake:///?domains=100&statistics=2", state=state) as w:
+    async with world("fake:///?domains=100&statistics=2&details=0", state=state) as w:
         assert len(w.inventory.snapshot.table(DiskLatency)) == 100 * 2 * 4 * 2
         assert sorted(state.written) == sorted({r.table for r in (Domain, Disk, Nic, VcpuStatistic, DiskLatency)})
     state.close()

@@ -87,7 +87,7 @@ class Accounts:
         costs = _costs(self._accounts.values())
         if costs != self._costs or not self._dummy:
             self._costs = costs
-            self._dummy = _hasher(costs).hash(secrets.token_hex(16))
+            self._dummy = _nobodys(costs)
 
     def known(self, authorization: str | None, peer: str, certificate: Peer | None = None) -> Principal | None:
         """Who that is, if it can be told at once; None if ``principal`` has to be asked. Denied as there."""
@@ -212,8 +212,15 @@ def _costs(accounts: Iterable[Account]) -> argon2.Parameters | None:
     return max(found, key=lambda costs: costs.time_cost * costs.memory_cost, default=None)
 
 
-def _hasher(costs: argon2.Parameters | None) -> argon2.PasswordHasher:
-    return argon2.PasswordHasher() if costs is None else argon2.PasswordHasher.from_parameters(costs)
+def _nobodys(costs: argon2.Parameters | None) -> str:
+    """A hash that takes as long to check as the costliest one, and that no password is known to have: its octets are random,
+    since making a real one would hold up the start."""
+    how = costs or argon2.profiles.RFC_9106_LOW_MEMORY  # what PasswordHasher takes
+    salt, octets = (
+        base64.b64encode(secrets.token_bytes(length)).rstrip(b"=").decode() for length in (how.salt_len, how.hash_len)
+    )
+    kind = {argon2.Type.D: "argon2d", argon2.Type.I: "argon2i", argon2.Type.ID: "argon2id"}[how.type]
+    return f"${kind}$v={how.version}$m={how.memory_cost},t={how.time_cost},p={how.parallelism}${salt}${octets}"
 
 
 @lru_cache(maxsize=1024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import pywbem
@@ -11,9 +12,9 @@ from agent.cim.classes import MethodPlan
 from agent.cim.messages import Value
 from agent.cim.status import CimError, Status
 from agent.schema.declare import Field, Operation
-from agent.schema.types import parse
+from agent.schema.types import fits, parse
 
-__all__ = ["Parameters", "operation_of"]
+__all__ = ["Parameters", "operation_of", "shown"]
 
 
 class Parameters:
@@ -131,8 +132,38 @@ def operation_of(plan: MethodPlan, given: Mapping[str, Value]) -> Operation:
     return plan.operation(**values)
 
 
+OCTETS = 4
+"""Octets at the beginning of an octet string that tell its length, themselves included (DSP0004, 5.6.3.34)."""
+
+
+def shown(value: Any) -> Any:
+    """An out-value as it is written: bytes are an array of uint8 that begins with its length, a moment is one of CIM's."""
+    if isinstance(value, datetime):
+        return str(pywbem.CIMDateTime(value))
+    if isinstance(value, bytes):
+        return [*(len(value) + OCTETS).to_bytes(OCTETS, "big"), *value]
+    return value
+
+
+def _octets(method: str, name: str, raw: Value) -> bytes:
+    """The bytes of an octet string."""
+    if not isinstance(raw, list) or not all(
+        isinstance(each, str) and each.isdecimal() and int(each) < 256 for each in raw
+    ):
+        raise _wrong(f"{method}: {name} is no array of uint8")
+    octets = bytes(int(str(each)) for each in raw)
+    if int.from_bytes(octets[:OCTETS], "big") != len(octets) or len(octets) < OCTETS:
+        raise _wrong(f"{method}: {name}: an octet string begins with its length in four octets, and this one does not")
+    return octets[OCTETS:]
+
+
 def argument(method: str, name: str, spec: Field, raw: Value) -> Any:
     """One argument from its text, as the type that its declaration wants."""
+    if spec.semantic.python is bytes:
+        octets = _octets(method, name, raw)
+        if wrong := fits(spec.semantic, octets):
+            raise _wrong(f"{method}: {name}: {wrong}")
+        return octets
     if not isinstance(raw, str):
         raise _wrong(f"{method}: {name} is no {spec.semantic.cim}")
     try:

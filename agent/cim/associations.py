@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from agent.cim.classes import AssociationClass, InstanceClass, Link
+from agent.cim.classes import AssociationClass, Constant, InstanceClass, Link
 from agent.cim.held import Bridge, name_xml, value_xml
 from agent.cim.instances import Form, Wanted, reference
 from agent.cim.text import NAMESPACE
@@ -25,15 +25,22 @@ def association_writer(
 
     ``where`` is the NAMESPACEPATH of the association's own path.
     """
-    far = (association.far_role, link.far.name, reference(NAMESPACE, "\0far\0"))
-    near = (association.near_role, link.near.name, reference(NAMESPACE, "\0near\0"))
+    far_role, near_role = association.roles(link)
+    far = (far_role, link.far.name, reference(NAMESPACE, "\0far\0"))
+    near = (near_role, link.near.name, reference(NAMESPACE, "\0near\0"))
     constants = "".join(
-        f'<PROPERTY NAME="{name}"{_origin(origins, name)} TYPE="{kind}">{value_xml(value)}</PROPERTY>'
-        for name, kind, value in association.constants
-        if wanted.properties is None or name.lower() in wanted.properties
+        _constant(each, origins)
+        for each in link.constants
+        if wanted.properties is None or each.name.lower() in wanted.properties
     )
     pattern = _pattern(association.name, (far, near), constants, wanted, form, where, origins)
     return lambda one, other: pattern.replace(b"\0far\0", one).replace(b"\0near\0", other)
+
+
+def _constant(constant: Constant, origins: Origins) -> str:
+    tag = "PROPERTY.ARRAY" if constant.array else "PROPERTY"
+    head = f'<{tag} NAME="{constant.name}"{_origin(origins, constant.name)} TYPE="{constant.type}">'
+    return f"{head}{value_xml(constant.value)}</{tag}>"
 
 
 def bridge_writer(

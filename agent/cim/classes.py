@@ -4,7 +4,8 @@ A row `Domain` is the class `Virtmap_Domain` beneath the DMTF class that it name
 CamelCase, or override the DMTF property they are shown as; an operation is an extrinsic method, an event an indication
 class, a parent or a reference an association. Columns of the persistent definition (scope CONFIG) go to a class of
 settings of their own, `Virtmap_DomainSettingData`, because a domain and its definition are two truths. An aspect of a
-row, such as the memory of a domain, is a class too, `Virtmap_DomainMemory`: a further instance for the same row.
+row, such as the memory of a domain, is a class too, `Virtmap_DomainMemory`: a further instance for the same row. So are the
+views that profiles of the DMTF have of rows (agent.cim.profiles), which are tied to each other and to the rows.
 
 Beside the declaration of each property stands its source: where an instance's value comes from. The renderer reads
 sources, the MOF text and GetClass read declarations, and both come from the same list.
@@ -13,15 +14,31 @@ sources, the MOF text and GetClass read declarations, and both come from the sam
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 import pywbem
 
+from agent.cim.profiles import PROFILES
+from agent.cim.profiles.view import Condition, Profiles, Tie, View
 from agent.schema import dmtf
-from agent.schema.declare import Aspect, Association, Event, Field, Fill, Model, Operation, Role, Row, Scope, Settings
+from agent.schema.declare import (
+    Aspect,
+    Association,
+    Event,
+    Field,
+    Fill,
+    Index,
+    Model,
+    Operation,
+    Role,
+    Row,
+    Scope,
+    Settings,
+)
 from agent.schema.types import Enumeration, Flags, Kind
 
 __all__ = [
@@ -31,6 +48,7 @@ __all__ = [
     "AssociationClass",
     "ClassDefinition",
     "Column",
+    "Constant",
     "Filled",
     "Fixed",
     "HypervisorName",
@@ -38,6 +56,7 @@ __all__ = [
     "InstanceProperty",
     "Link",
     "MethodPlan",
+    "Presence",
     "Schema",
     "Setter",
     "Source",
@@ -85,6 +104,28 @@ class Filled:
         """The property's value for the values that the columns have in a row."""
         return self.fill.value(self.name, tuple(map(_as_declared, self.columns, given)))
 
+    def read(self, text: str) -> dict[str, Any] | None:
+        """The columns that are spelled in a text, by name; None if it is none of this source's. Only if the fill is spelled."""
+        found = self._spelled.fullmatch(text)
+        if found is None:
+            return None
+        values: dict[str, Any] = {}
+        for spec, part in zip(self.columns, found.groups(), strict=True):
+            if spec.semantic.python is int:
+                if not (part.isascii() and part.isdecimal() and len(part) < 20):
+                    return None
+                values[spec.name] = int(part)
+            else:
+                values[spec.name] = part
+        return values
+
+    @functools.cached_property
+    def _spelled(self) -> re.Pattern[str]:
+        """The pattern of the fill, as what finds its columns."""
+        assert self.fill.pattern is not None
+        parts = re.split(r"\{\d+\}", self.fill.pattern)
+        return re.compile("(.+?)".join(map(re.escape, parts)), re.DOTALL)
+
     def function(self) -> Callable[..., Any]:
         """`value` of so many values, as quick as the declaration allows."""
         how = self.fill.how
@@ -129,13 +170,26 @@ class InstanceProperty:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Presence:
+    """When a row is an instance: what holds of the values of columns of ``row``, which is its own or one above it."""
+
+    row: type[Row]
+    columns: tuple[Field, ...]
+    holds: Callable[..., bool]
+
+
+@dataclass(frozen=True, kw_only=True)
 class InstanceClass:
-    """A class whose instances are the rows of a table; ``present_if`` names columns of which one must be known."""
+    """A class whose instances are the rows of a table, all of them or those for which everything in ``present`` holds.
+
+    ``nulls`` are the reasons why properties have no value, of a view.
+    """
 
     name: str
     row: type[Row]
     properties: tuple[InstanceProperty, ...]
-    present_if: tuple[str, ...] = ()
+    present: tuple[Presence, ...] = ()
+    nulls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_row(self) -> bool:
@@ -156,25 +210,38 @@ class InstanceClass:
         """The names of the keys in lower case, and whether each is a number."""
         return {p.name.lower(): p.type.startswith(("uint", "sint")) for p in self.keys}
 
-    @functools.cached_property
-    def _decisive(self) -> tuple[int, ...]:
-        return tuple(self.row.positions[name] for name in self.present_if)
 
-    def shows(self, record: tuple[Any, ...]) -> bool:
-        """Whether the row with these values is an instance of the class."""
-        return not self.present_if or any(record[p] is not None for p in self._decisive)
+@dataclass(frozen=True, kw_only=True)
+class Constant:
+    """A property of an association that is the same for all its instances, or for all of one link."""
+
+    name: str
+    type: str
+    array: bool
+    value: Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """One way in which two classes are associated: ``via`` is the column of the near row that holds the far row's key.
+    """One way in which two classes are associated: ``via`` is the column of the near row that holds the far row's key, or what
+    the far row has in its column ``on``.
 
-    None means the parent of the near row, or, when both ends are the same row, the row itself.
+    None means the parent of the near row, or, when both ends are the same row, the row itself, or else the only row of the far
+    table. An end may be held to more than its class is, if the link is only there for some rows. With ``swapped`` the ends have
+    each other's roles.
     """
 
     near: InstanceClass
     far: InstanceClass
     via: Field | None = None
+    on: Field | None = None
+    swapped: bool = False
+    constants: tuple[Constant, ...] = ()
+
+    @functools.cached_property
+    def whole(self) -> bool:
+        """Whether all rows of the near table lead to the only one of the far table."""
+        return self.via is None and self.near.row is not self.far.row and self.near.row.parent_row is not self.far.row
 
     @property
     def same_row(self) -> bool:
@@ -190,8 +257,10 @@ class AssociationClass:
     far_role: str
     near_role: str
     links: tuple[Link, ...]
-    #: Values of further properties, the same for all instances: (name, CIM type, value).
-    constants: tuple[tuple[str, str, Any], ...] = ()
+
+    def roles(self, link: Link) -> tuple[str, str]:
+        """The role of the far end of a link, and that of the near one."""
+        return (self.near_role, self.far_role) if link.swapped else (self.far_role, self.near_role)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -444,15 +513,20 @@ def _source(row: type[Row], name: str) -> Source:
     """Where a property that the DMTF class brings gets its value."""
     if name == "CreationClassName":
         return Fixed(value=class_name(row))
+    system = _scoping(row)
     if name == "SystemCreationClassName":
-        return Fixed(value=PREFIX + (row.parent_row.__name__ if row.parent_row else "Host"))
+        return Fixed(value=PREFIX + (system.__name__ if system else "Host"))
     if name == "SystemName":
-        parents = [f for f in row.fields if f.role is Role.PARENT]
-        return Column(spec=parents[-1]) if parents else HypervisorName()
+        return Column(spec=row.key_fields()[len(system.key_fields()) - 1]) if system else HypervisorName()
     shown = next((f for f in row.columns() if f.cim == name), None)
     if shown is not None:
         return Column(spec=shown)
     return _filled(row, row.fills, name)
+
+
+def _scoping(row: type[Row]) -> type[Row] | None:
+    """The nearest row above that is a system; None where it is the host, as for a volume, whose pool is none."""
+    return next((each for each in reversed(row.lineage()[:-1]) if dmtf.is_a(each.cim, "CIM_System")), None)
 
 
 def _filled(row: type[Row], fills: Mapping[str, Fill], name: str) -> Source:
@@ -482,6 +556,13 @@ def _row_class(row: type[Row]) -> tuple[ClassDefinition, InstanceClass]:
     if not keyed:
         declared.append(_scoping_system())
         own.append(InstanceProperty(name="SystemName", type="string", array=False, key=True, source=HypervisorName()))
+        for spec in _above(row):
+            declared.append(_own_property(camel(spec.name), spec, override=False, key=True))
+            own.append(
+                InstanceProperty(
+                    name=camel(spec.name), type=spec.semantic.cim, array=False, key=True, source=Column(spec=spec)
+                )
+            )
     for spec in row.columns():
         if spec.scope is Scope.CONFIG:
             continue
@@ -502,6 +583,12 @@ def _row_class(row: type[Row]) -> tuple[ClassDefinition, InstanceClass]:
     )
     definition = ClassDefinition(name=class_name(row), superclass=row.cim, local=local, ours=True)
     return definition, InstanceClass(name=class_name(row), row=row, properties=(*inherited, *own))
+
+
+def _above(row: type[Row]) -> tuple[Field, ...]:
+    """What identifies the rows above, save for the only row of a host, which the scoping system is already."""
+    parents = [f for f in row.fields if f.role is Role.PARENT]
+    return tuple(parents[len(row.root().key_fields()) :] if row.root().index is Index.SCALAR else parents)
 
 
 def _scoping_system() -> Any:
@@ -544,8 +631,8 @@ def _settings_class(row: type[Row], settings: Settings) -> tuple[ClassDefinition
         properties=[_own_property(p.name, f, override=False, key=False) for p, f in zip(own, columns, strict=True)],
     )
     definition = ClassDefinition(name=name, superclass=settings.cim, local=local, ours=True)
-    present_if = tuple(f.name for f in columns)
-    return definition, InstanceClass(name=name, row=row, properties=(*inherited, *own), present_if=present_if)
+    present = Presence(row=row, columns=tuple(columns), holds=lambda *values: values.count(None) < len(values))
+    return definition, InstanceClass(name=name, row=row, properties=(*inherited, *own), present=(present,))
 
 
 def _aspect_class(row: type[Row], aspect: Aspect) -> tuple[ClassDefinition, InstanceClass]:
@@ -569,6 +656,43 @@ def _aspect_class(row: type[Row], aspect: Aspect) -> tuple[ClassDefinition, Inst
     local = pywbem.CIMClass(name, superclass=aspect.cim, qualifiers=_class_qualifiers(aspect.description))
     definition = ClassDefinition(name=name, superclass=aspect.cim, local=local, ours=True)
     return definition, InstanceClass(name=name, row=row, properties=properties)
+
+
+def _view_class(view: View) -> tuple[ClassDefinition, InstanceClass]:
+    """The class of a view: the DMTF's properties, and, where the class is scoped by a system, the row as that system."""
+    name = f"{PREFIX}{view.name}"
+    automatic: dict[str, Source] = {
+        "CreationClassName": Fixed(value=name),
+        "SystemCreationClassName": Fixed(value=class_name(view.row)),
+        "SystemName": Column(spec=view.row.key_fields()[-1]),
+    }
+    properties = tuple(
+        InstanceProperty(
+            name=p.name, type=p.type, array=p.array, key=p.key, source=automatic.get(p.name) or _viewed(view, p)
+        )
+        for p in dmtf.inherited_properties(view.cim).values()
+    )
+    local = pywbem.CIMClass(name, superclass=view.cim, qualifiers=_class_qualifiers(view.description))
+    definition = ClassDefinition(name=name, superclass=view.cim, local=local, ours=True)
+    present = () if view.present is None else (_presence(view.row, view.present),)
+    return definition, InstanceClass(name=name, row=view.row, properties=properties, present=present, nulls=view.nulls)
+
+
+def _viewed(view: View, prop: dmtf.CimProperty) -> Source:
+    """The source of a property of a view. One that is a column as it is can be set as the column can."""
+    fill = view.fills.get(prop.name)
+    if fill is not None and fill.how is None and not fill.mapped and len(fill.columns) == 1:
+        return Column(spec=view.row.fields[view.row.positions[fill.columns[0]]])
+    return _filled(view.row, view.fills, prop.name)
+
+
+def _presence(row: type[Row], condition: Condition) -> Presence:
+    """A condition, of the columns that it names as `Row.column`: all of the row itself, or all of one above it."""
+    by_name = {each.__name__: each for each in row.lineage()}
+    named = [column.split(".") for column in condition.columns]
+    (of,) = {by_name[name] for name, _ in named}
+    columns = tuple(of.fields[of.positions[column]] for _, column in named)
+    return Presence(row=of, columns=columns, holds=condition.holds)
 
 
 def _setters(model: Model, cls: InstanceClass) -> Iterable[tuple[str, Setter]]:
@@ -613,8 +737,8 @@ def _association_class(
     base = dmtf.classes[declared.base]
     brought = dmtf.inherited_properties(declared.base)
     ends = {
-        declared.far: _common(known, (link.far.name for link in links)),
-        declared.near: _common(known, (link.near.name for link in links)),
+        declared.far: _common(known, ((link.near if link.swapped else link.far).name for link in links)),
+        declared.near: _common(known, ((link.far if link.swapped else link.near).name for link in links)),
     }
     local = pywbem.CIMClass(
         declared.name,
@@ -647,7 +771,6 @@ def _association_class(
         far_role=declared.far,
         near_role=declared.near,
         links=links,
-        constants=_NEXT if dmtf.is_a(declared.base, "CIM_ElementSettingData") else (),
     )
     return definition, association
 
@@ -666,15 +789,39 @@ def _links(model: Model, instances: Mapping[str, InstanceClass]) -> dict[Associa
                 found.setdefault(f.association, []).append(Link(near=near, far=far, via=f))
         if row.settings is not None:
             settings = instances[f"{near.name}SettingData".lower()]
-            found.setdefault(row.settings.association, []).append(Link(near=settings, far=near))
+            link = Link(near=settings, far=near, constants=_constants(row.settings.association, _NEXT))
+            found.setdefault(row.settings.association, []).append(link)
         for aspect in row.aspects:
             part = instances[f"{near.name}{aspect.name}".lower()]
             found.setdefault(aspect.association, []).append(Link(near=part, far=near))
     return found
 
 
+def _tied(ties: Iterable[Tie], instances: Mapping[str, InstanceClass]) -> Iterable[tuple[Association, Link]]:
+    """What ties of profiles link. One whose ends are not all there is left out."""
+    for tie in ties:
+        near, far = (instances.get(f"{PREFIX}{end}".lower()) for end in (tie.near, tie.far))
+        if near is None or far is None or (tie.via is not None and tie.via not in near.row.positions):
+            continue
+        if tie.when is not None:
+            near = replace(near, present=(*near.present, _presence(near.row, tie.when)))
+        via = None if tie.via is None else near.row.fields[near.row.positions[tie.via]]
+        on = None if tie.on is None else far.row.fields[far.row.positions[tie.on]]
+        constants = _constants(tie.association, tie.constants)
+        yield tie.association, Link(near=near, far=far, via=via, on=on, swapped=tie.swapped, constants=constants)
+
+
+def _constants(association: Association, values: Mapping[str, Any]) -> tuple[Constant, ...]:
+    """What an association tells beside its ends: null where no value is given."""
+    return tuple(
+        Constant(name=p.name, type=p.type, array=p.array, value=values.get(p.name))
+        for p in dmtf.inherited_properties(association.base).values()
+        if p.type != "reference"
+    )
+
+
 #: What CIM_ElementSettingData tells of a definition: it is not in force, and comes next.
-_NEXT = (("IsDefault", "uint16", None), ("IsCurrent", "uint16", 2), ("IsNext", "uint16", 1))
+_NEXT = {"IsCurrent": 2, "IsNext": 1}
 
 
 # --- methods ----------------------------------------------------------------------------------------------------------
@@ -712,9 +859,15 @@ def _parameter(name: str, spec: Field, *, is_out: bool) -> Any:
     return pywbem.CIMParameter(
         name,
         spec.semantic.cim,
+        is_array=spec.semantic.python is bytes,
         qualifiers=[
             *_direction(not is_out, is_out),
-            *_qualifiers(Required=not is_out and spec.required, Description=spec.description, **_typed(spec)),
+            *_qualifiers(
+                OctetString=spec.semantic.python is bytes,
+                Required=not is_out and spec.required,
+                Description=spec.description,
+                **_typed(spec),
+            ),
         ],
     )
 
@@ -823,8 +976,9 @@ def _indication_service() -> ClassDefinition:
 # --- all of it --------------------------------------------------------------------------------------------------------
 
 
-def build(model: Model) -> Schema:
-    """Every class that the model gives rise to, on the DMTF's classes beneath them."""
+@functools.cache
+def build(model: Model, profiles: Profiles = PROFILES) -> Schema:
+    """Every class that the model gives rise to, with the views that profiles have of it, on the DMTF's classes beneath them."""
     classes: dict[str, ClassDefinition] = {name.lower(): _from_dmtf(cls) for name, cls in dmtf.classes.items()}
     for definition in (_child_namespace(), _indication_service()):
         classes[definition.name.lower()] = definition
@@ -856,7 +1010,13 @@ def build(model: Model) -> Schema:
             add(*_settings_class(row, row.settings))
         for aspect in row.aspects:
             add(*_aspect_class(row, aspect))
-    for declared_association, links in _links(model, instances).items():
+    for view in profiles.views:
+        if view.row in model.rows:
+            add(*_view_class(view))
+    linked = _links(model, instances)
+    for tied_by, link in _tied(profiles.ties, instances):
+        linked.setdefault(tied_by, []).append(link)
+    for declared_association, links in linked.items():
         definition, association = _association_class(classes, declared_association, tuple(links))
         classes[definition.name.lower()] = definition
         associations[definition.name.lower()] = association

@@ -8,10 +8,10 @@ to a profile follows from their class (`bridges`), so that it costs no request a
 The system that all of it is scoped by is a CIM_ComputerSystem of its own, the machine that the agent runs on: not a
 Virtmap_Host, which stands for a connection, of which there may be several, and to machines elsewhere.
 
-A profile is registered when everything that it makes mandatory is here, and not before. System Virtualization (DSP1042)
-wants a management service, Virtual System (DSP1057) the resources of a system as settings, and CPU (DSP1022) and
-Computer System (DSP1052) more than libvirt tells. What the rows do follow is virtmap's own mapping, so that is what
-their central instances conform to.
+A profile is registered when everything that it makes mandatory is here, and not before. System Virtualization (DSP1042), Virtual
+System (DSP1057), Resource Allocation (DSP1041) and Allocation Capabilities (DSP1043) are followed by the views of
+agent.cim.profiles. CPU (DSP1022), Computer System (DSP1052) and the profiles of single resources (DSP1044 to DSP1050) want more
+than libvirt tells: clock rates, reservations. All rows follow virtmap's own mapping.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from agent.cim import namespaces
 from agent.cim.classes import CHILD_NAMESPACE, INDICATION_SERVICE, VERSION
 from agent.cim.held import Bridge
 from agent.cim.indications import created
+from agent.cim.profiles import resources
 from agent.schema import dmtf
 
 __all__ = [
@@ -143,6 +144,27 @@ class Profile:
 
 REGISTRATION = Profile(name="Profile Registration", version="1.0.0")
 INDICATIONS = Profile(name="Indications", version="1.2.2", builds_on=(REGISTRATION,))
+ALLOCATION_CAPABILITIES = Profile(
+    name="Allocation Capabilities",
+    version="1.0.0",
+    builds_on=(REGISTRATION,),
+    central=tuple(f"Virtmap_{kind}AllocationCapabilities" for kind in ("Processor", "Memory", "Disk", "Nic")),
+)
+RESOURCE_ALLOCATION = Profile(
+    name="Resource Allocation",
+    version="1.1.0",
+    builds_on=(REGISTRATION, ALLOCATION_CAPABILITIES),
+    central=tuple(f"Virtmap_{name}" for name in resources.POOL_CLASSES),
+)
+VIRTUAL_SYSTEM = Profile(
+    name="Virtual System", version="1.0.0", builds_on=(REGISTRATION, RESOURCE_ALLOCATION), central=("Virtmap_Domain",)
+)
+SYSTEM_VIRTUALIZATION = Profile(
+    name="System Virtualization",
+    version="1.0.0",
+    builds_on=(REGISTRATION, VIRTUAL_SYSTEM, RESOURCE_ALLOCATION, ALLOCATION_CAPABILITIES),
+    central=("Virtmap_Host",),
+)
 MAPPING = Profile(
     name="virtmap mapping",
     version=VERSION,
@@ -152,7 +174,15 @@ MAPPING = Profile(
 )
 
 #: Every profile, those built upon first. Indications is registered only where they are delivered.
-PROFILES = (REGISTRATION, INDICATIONS, MAPPING)
+PROFILES = (
+    REGISTRATION,
+    INDICATIONS,
+    ALLOCATION_CAPABILITIES,
+    RESOURCE_ALLOCATION,
+    VIRTUAL_SYSTEM,
+    SYSTEM_VIRTUALIZATION,
+    MAPPING,
+)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ __all__ = [
     "Value",
     "atom",
     "done",
+    "embedded",
     "error",
     "escape",
     "frame",
@@ -60,6 +61,10 @@ class MessageError(Exception):
         self.status = status
         self.cim_error = cim_error
         self.reason = reason
+
+
+class _TooDeep(MessageError):
+    """Instances are embedded in each other more often than a server can bear."""
 
 
 def _not_valid(reason: str) -> MessageError:
@@ -173,16 +178,33 @@ def _parameters(elements: list[Element], tag: str, reader: _Reader) -> Mapping[s
 
 
 def _parameter(element: Element, reader: _Reader) -> Value:
-    """The value of a parameter; an embedded object, announced by an attribute, is read out of its text."""
+    """The value of a parameter; an embedded object, announced by an attribute, is read out of its text. One of a method that
+    cannot be read stays a text, so that the method can tell which of its parameters is wrong."""
     value = reader.value(element.children[0])
     if not any(name.lower() == "embeddedobject" for name in element.attributes):
         return value
     match value:
         case str():
-            return reader.embedded(value)
+            return _embedded(value, element, reader)
         case list():
-            return [reader.embedded(each) if isinstance(each, str) else each for each in value]
+            return [_embedded(each, element, reader) if isinstance(each, str) else each for each in value]
     return value
+
+
+def _embedded(text: str, of: Element, reader: _Reader) -> pywbem.CIMInstance | str:
+    try:
+        return reader.embedded(text)
+    except _TooDeep:
+        raise
+    except MessageError:
+        if of.tag != "PARAMVALUE":
+            raise
+        return text
+
+
+def embedded(text: str) -> pywbem.CIMInstance:
+    """The instance in the text of an embedded one. MessageError if there is none."""
+    return _Reader(Limits()).embedded(text)
 
 
 class _Reader:
@@ -233,7 +255,9 @@ class _Reader:
     def embedded(self, text: str) -> pywbem.CIMInstance:
         """The instance within a string (EmbeddedObject, EmbeddedInstance)."""
         if self._depth >= EMBEDDED_DEPTH:
-            raise _not_valid(f"more than {EMBEDDED_DEPTH} embedded instances within one another")
+            raise _TooDeep(
+                400, "request-not-valid", f"more than {EMBEDDED_DEPTH} embedded instances within one another"
+            )
         try:
             root = parse(text.encode("utf-8"), self._limits)
         except (TreeError, UnicodeEncodeError) as error:

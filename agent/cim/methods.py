@@ -1,21 +1,27 @@
-"""Extrinsic methods: operations of rows, and RequestStateChange, which is one of several of them (DSP0200 5.2.2)."""
+"""Extrinsic methods: operations of rows, and RequestStateChange, which is one of several of them (DSP0200 5.2.2).
+
+The methods of the DMTF's that are made of several operations stand in files of their own: those of jobs in `jobs`, those of the
+management service in `profiles.service`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pywbem
 
 from agent.access import Principal
-from agent.cim import held, messages, statechange
+from agent.cim import held, jobs, messages, statechange
 from agent.cim.answers import Answer, Namespace
-from agent.cim.arguments import Parameters, operation_of
+from agent.cim.arguments import Parameters, operation_of, shown
 from agent.cim.classes import COMPLETED, JOB_STARTED, PREFIX, MethodPlan, Schema
 from agent.cim.messages import Frame, Request
+from agent.cim.profiles import service
 from agent.cim.status import CimError, Status, from_core
 from agent.cim.text import NAMESPACE
 from agent.cim.world import Found, World
 from agent.errors import VirtmapError
+from agent.model import Job
 from agent.operations import Operations, Result
 from agent.schema.declare import Operation
 
@@ -31,8 +37,13 @@ class Methods:
     def __init__(self, schema: Schema, operations: Operations) -> None:
         self._schema = schema
         self._operations = operations
+        self._management = service.Management(schema, operations)
+        self._jobs = jobs.Jobs(operations)
 
-    async def invoke(self, request: Request, space: Namespace, world: World, principal: Principal) -> Answer:
+    async def invoke(
+        self, request: Request, space: Namespace, world: World, principal: Principal, again: Callable[[], World]
+    ) -> Answer:
+        """``again`` gives the world as it is after something was done."""
         target = request.target
         assert target is not None  # of every extrinsic request
         name = space.class_name(target.classname)
@@ -42,13 +53,19 @@ class Methods:
         if not space.has_rows:
             return await self._of_held(request, space, name, target, principal)
         found = world.locate(target)
+        if found.cls.name == service.CLASS and self._management.performs(request.name):
+            code, told = await self._management.invoke(request.name, request.parameters, found, principal, world, again)
+            return method_answer(request, code, told)
+        if found.cls.row is Job and request.name.lower() in jobs.METHODS:
+            code, told = await self._jobs.invoke(request.name, request.parameters, found, principal)
+            return method_answer(request, code, told)
         plan = self._find(found.cls.name, request.name)
         if plan is None:
             return await self._state_change(request, principal, found)
         operation = await self._asked(principal, found, plan, request.parameters)
         result = await self._perform(principal, found, operation)
         outs = [
-            messages.value_parameter(name, spec.semantic.cim, result.values.get(spec.name) if result.ended else None)
+            messages.value_parameter(name, spec.semantic.cim, shown(result.values.get(spec.name)))
             for name, spec in plan.outputs
         ]
         outs += _job_out(result) if plan.operation.job else []
@@ -104,7 +121,7 @@ class Methods:
         requested = given.text("RequestedState")
         if requested is None or not requested.strip().isdecimal() or len(requested) > 10:
             return method_answer(request, statechange.Answer.INVALID_PARAMETER)
-        if not _no_timeout(given.text("TimeoutPeriod")):
+        if not statechange.no_timeout(given.text("TimeoutPeriod")):
             return method_answer(request, statechange.Answer.NO_TIMEOUT)
         if not found.cls.is_row:  # what its row can do is not for a part of it: switching memory off stops no domain
             return method_answer(request, statechange.Answer.NOT_SUPPORTED)
@@ -124,7 +141,9 @@ class Methods:
     async def _perform(self, principal: Principal, found: Found, operation: Operation) -> Result:
         patience = PATIENCE if operation.job else None
         try:
-            return await self._operations.perform(principal, found.hypervisor, operation, found.key, patience=patience)
+            return await self._operations.perform(
+                principal, found.hypervisor, operation, found.key, patience=patience, remote=True
+            )
         except VirtmapError as error:
             raise from_core(error) from error
 
@@ -143,8 +162,3 @@ def _job_out(result: Result) -> list[str]:
         f"{PREFIX}Job", keybindings={"InstanceID": f"virtmap:job/{result.job}"}, namespace=NAMESPACE
     )
     return [messages.value_parameter("Job", "reference", path)]
-
-
-def _no_timeout(text: str | None) -> bool:
-    """Whether a TimeoutPeriod sets no limit: absent, empty or the interval zero."""
-    return text is None or not text.strip() or text.strip().startswith("00000000000000.")

@@ -2,9 +2,9 @@
 
 `root/virtmap` has everything that the mapping gives rise to. `interop` has the server's account of itself and the
 subscriptions to indications, and is `root/interop` too, for clients that look below `root`. `root/cimv2` shows, to
-clients that look nowhere else, the same systems, processors, memory and record logs as `root/virtmap`; whoever
-enumerates across namespaces meets those twice, which is why it shows no more. `root` has nothing
-but the names of the namespaces below it.
+clients that look nowhere else, the same systems, processors, memory and record logs as `root/virtmap`, with what the profiles
+of virtual systems tell of these; whoever enumerates across namespaces meets those twice, which is why it shows no more. `root`
+has nothing but the names of the namespaces below it.
 
 A namespace's classes are closed under superclasses (agent.cim.repository). Classes that only interop shows are left
 out of root/virtmap, except what an instance's conformance to a profile takes (DSP1033 wants it told in both).
@@ -54,7 +54,34 @@ _SHARED = (
 )
 
 #: What root/cimv2 shows, with everything beneath.
-_GENERIC = ("CIM_ComputerSystem", "CIM_Processor", "CIM_Memory", "CIM_RecordLog")
+_GENERIC = (
+    "CIM_ComputerSystem",
+    "CIM_Processor",
+    "CIM_Memory",
+    "CIM_RecordLog",
+    "CIM_VirtualSystemSettingData",
+    "CIM_ResourceAllocationSettingData",
+    "CIM_ResourcePool",
+    "CIM_VirtualSystemManagementService",
+    "CIM_ResourcePoolConfigurationService",
+    "CIM_Capabilities",
+)
+
+#: The associations of which it shows those between what it shows.
+_BETWEEN = (
+    "CIM_SystemDevice",
+    "CIM_HostedDependency",
+    "CIM_SettingsDefineState",
+    "CIM_ElementSettingData",
+    "CIM_VirtualSystemSettingDataComponent",
+    "CIM_HostedResourcePool",
+    "CIM_ElementAllocatedFromPool",
+    "CIM_ResourceAllocationFromPool",
+    "CIM_ConcreteComponent",
+    "CIM_ElementCapabilities",
+    "CIM_SettingsDefineCapabilities",
+    "CIM_ServiceAffectsElement",
+)
 
 _OF_INTEROP = tuple(each.name for area in (interop, subscription) for each in area.CLASSES)
 
@@ -79,15 +106,16 @@ def shown(schema: Schema) -> Mapping[str, tuple[str, ...]]:
 
 
 def _generic(schema: Schema) -> tuple[str, ...]:
-    """The generic classes with what is beneath them, and the associations that lead from systems to devices of these."""
-    classes = [n for top in _GENERIC for n in schema.descendants(top)]
-    devices = [
+    """The generic classes with what is beneath them, and the associations between these."""
+    hidden = {name.lower() for name in INTEROP_ONLY}
+    classes = {n for top in _GENERIC for n in schema.descendants(top)} - hidden
+    between = [
         name
         for name, association in schema.associations.items()
-        if schema.is_a(name, "CIM_SystemDevice")
-        and any(link.near.name.lower() in classes for link in association.links)
+        if any(schema.is_a(name, base) for base in _BETWEEN)
+        and any({link.near.name.lower(), link.far.name.lower()} <= classes for link in association.links)
     ]
-    return (*classes, *devices)
+    return (*classes, *between)
 
 
 def children(above: str, names: Iterable[str] = NAMES) -> list[str]:

@@ -61,9 +61,8 @@ class Provider:
             account = (*interop.instances(host, __version__), *interop.child_namespaces(namespaces.ROOT))
             held = partial(tuple, account)
         self._spaces = self._namespaces(held, keepers, performers or {})
-        reading = Reading(
-            self.schema, self.renderings, Contexts(), host=host, held=held, bridges=tuple(interop.bridges())
-        )
+        bridges = tuple(b for b in interop.bridges() if b.cls.lower() in self.schema.instances)
+        reading = Reading(self.schema, self.renderings, Contexts(), host=host, held=held, bridges=bridges)
         self._methods = Methods(self.schema, operations)
         self._read: Mapping[str, Callable[[Context], Answer]] = {**schema_operations.OPERATIONS, **reading.operations}
         self._write: Mapping[str, Callable[[Context], Awaitable[Answer]]] = Writing(self.schema, operations).operations
@@ -117,7 +116,7 @@ class Provider:
     async def _answer(self, request: Request, principal: Principal) -> Answer:
         space = self._namespace(request)
         if request.kind is Kind.EXTRINSIC:
-            return await self._methods.invoke(request, space, self._world(), principal)
+            return await self._methods.invoke(request, space, self._world(), principal, self._world)
         context = Context(request=request, space=space, world=self._world(), principal=principal, again=self._world)
         name = request.name.lower()
         if (read := self._read.get(name)) is not None:

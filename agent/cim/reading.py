@@ -137,12 +137,15 @@ class Reading:
         ):
             roles = f"{association.far_role} and {association.near_role}"
             raise CimError(Status.INVALID_PARAMETER, f"the keys of {association.name} are {roles}")
-        one, other = world.locate(far), world.locate(near)
-        for each in world.neighbours(other):
-            fits = each.association is association and each.from_near and each.cls is one.cls
-            if fits and one.place in each.places:
-                tables = (one.table, other.table)
-                return tell.pairs(association, each.link, other.hypervisor, tables, [(one.place, other.place)])
+        ends = {association.far_role: world.locate(far), association.near_role: world.locate(near)}
+        for near_end in ends.values():
+            for each in world.neighbours(near_end):
+                one = ends[each.result_role] if each.association is association and each.from_near else None
+                if one is None or one is near_end or each.cls.name != one.cls.name or one.place not in each.places:
+                    continue
+                if one.hypervisor == near_end.hypervisor:
+                    places = [(one.place, near_end.place)]
+                    return tell.pairs(association, each.link, one.hypervisor, (one.table, near_end.table), places)
         raise CimError(Status.NOT_FOUND, f"there is no such instance of {association.name}")
 
     def _get_property(self, context: Context) -> Answer:

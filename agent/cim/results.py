@@ -23,7 +23,7 @@ from agent.cim.held import Bridge, instance_xml, name_xml
 from agent.cim.instances import Form, Wanted, namespace_path
 from agent.cim.renderings import CHUNK, NAME, Renderings
 from agent.cim.text import NAMESPACE
-from agent.cim.world import Anchor, Found, Neighbours, Record, World
+from agent.cim.world import Anchor, Found, Neighbours, Record, Shows, World
 from agent.model import Host
 from agent.snapshot import Table
 
@@ -197,22 +197,24 @@ class Rows(_Placed):
 
     def step(self, tell: Teller, world: World, after: Any, most: int) -> Step:
         most = min(most, CHUNK)
-        if self.keep is None and not self.cls.present_if:
+        if self.keep is None and not self.cls.present:
             table, looked = self._next(world, after, most)
             taken = looked
         else:
             table, ahead = self._next(world, after, SCAN)
-            looked, taken = self._kept(table, ahead, most)
+            looked, taken = self._kept(world.shows(self.cls, self.hypervisor), table, ahead, most)
         if self.bridge is None:
             data = tell.rows(self.cls, self.hypervisor, table, taken)
         else:
             data = tell.spans(self.bridge, self.cls, self.hypervisor, table, taken)
         return self._step(world, table, looked, data, len(taken))
 
-    def _kept(self, table: Table, places: Sequence[int], most: int) -> tuple[Sequence[int], Sequence[int]]:
+    def _kept(
+        self, shows: Shows, table: Table, places: Sequence[int], most: int
+    ) -> tuple[Sequence[int], Sequence[int]]:
         """As many of these places as were looked at until enough were found or others want their turn, and those found."""
         taken: list[int] = []
-        shows, keep, records = self.cls.shows, self.keep, table.records
+        keep, records = self.keep, table.records
         until = time.monotonic() + TURN
         for looked, place in enumerate(places, 1):
             record = records[place]
@@ -293,12 +295,13 @@ def all_pairs(association: AssociationClass, link: Link, hypervisor: str, keep: 
     def pair(world: World) -> Callable[[int], tuple[int, int] | None]:
         find = world.finder(link, hypervisor)
         near, far = world.table(hypervisor, link.near.row).records, world.table(hypervisor, link.far.row).records
+        near_shows, far_shows = world.shows(link.near, hypervisor), world.shows(link.far, hypervisor)
 
         def of(place: int) -> tuple[int, int] | None:
-            there = find(near[place], place)
-            if there is None or not link.near.shows(near[place]) or not link.far.shows(far[there]):
+            if not near_shows(near[place]):
                 return None
-            return there, place
+            there = find(near[place], place)
+            return None if there is None or not far_shows(far[there]) else (there, place)
 
         return of
 
@@ -321,21 +324,33 @@ def around(world: World, anchor: Anchor, wants: Wants, keep: Callable[[InstanceC
             known[world] = [] if now is None else list(filter(wants, world.neighbours(now)))
         return known[world]
 
-    classes = {group.cls.name: group.cls for group in groups(world)}
+    classes = {name: world.schema.instances[name.lower()] for name in dict.fromkeys(g.cls.name for g in groups(world))}
     return [
-        Rows(cls=cls, hypervisor=anchor.hypervisor, places=partial(_together, groups, cls), keep=keep(cls))
+        Rows(
+            cls=cls, hypervisor=anchor.hypervisor, places=partial(_together, groups, cls, anchor.hypervisor),
+            keep=keep(cls),
+        )
         for cls in classes.values()
-    ]
+    ]  # fmt: skip
 
 
 def _together(
-    groups: Callable[[World], Sequence[Neighbours]], cls: InstanceClass, world: World
+    groups: Callable[[World], Sequence[Neighbours]], cls: InstanceClass, hypervisor: str, world: World
 ) -> tuple[Table, Sequence[int]] | None:
     """The places of all groups of a class, each once."""
     found = [group for group in groups(world) if group.cls.name == cls.name]
+    places = [_held_to(group, cls, hypervisor, world) for group in found]
     if len(found) < 2:
-        return (found[0].table, found[0].places) if found else None
-    return found[0].table, sorted({place for group in found for place in group.places})
+        return (found[0].table, places[0]) if found else None
+    return found[0].table, sorted({place for those in places for place in those})
+
+
+def _held_to(group: Neighbours, cls: InstanceClass, hypervisor: str, world: World) -> Sequence[int]:
+    """The places of a group: of a whole table those that its link allows, if that is stricter than the class."""
+    if not group.link.whole or len(group.cls.present) == len(cls.present):
+        return group.places
+    shows, records = world.shows(group.cls, hypervisor), group.table.records
+    return [place for place in group.places if shows(records[place])]
 
 
 def references(
@@ -362,7 +377,13 @@ def _referring(
         if now is None:
             return lambda _: None
         here = now.place
-        return (lambda there: (there, here)) if from_near else (lambda there: (here, there))
+        if from_near:
+            return lambda there: (there, here)
+        shows, records = (
+            world.shows(link.near, anchor.hypervisor),
+            world.table(anchor.hypervisor, link.near.row).records,
+        )
+        return lambda there: (here, there) if shows(records[there]) else None
 
     return Pairs(association=association, link=link, hypervisor=anchor.hypervisor, places=places, pair=pair, keep=keep)
 

@@ -28,7 +28,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from agent.access import Principal
-from agent.cim import messages
+from agent.cim import messages, transferring
 from agent.cim.accounts import Accounts
 from agent.cim.addresses import site
 from agent.cim.certificates import Peer, of_client, tls_context
@@ -50,8 +50,9 @@ from agent.cim.messages import MessageError, Request
 from agent.cim.provider import Answer
 from agent.cim.tree import Limits
 from agent.config import Cim, Endpoint
-from agent.errors import Denied
+from agent.errors import Denied, Failed, VirtmapError
 from agent.operations import one_line
+from agent.transfers import Ticket, Transfers
 
 __all__ = ["PIECE", "Server", "tls_context"]
 
@@ -140,9 +141,11 @@ class Server:
         connections: int = Cim().connections,
         requests: int = Cim().requests,
         groups: Sequence[str] = ("basic-read", "association-traversal"),
+        transfers: Transfers | None = None,
     ) -> None:
-        """``groups`` are the functional groups of DSP0200 that OPTIONS tells."""
+        """``groups`` are the functional groups of DSP0200 that OPTIONS tells, ``transfers`` what clients move data by."""
         self.provider = provider
+        self.transfers = transfers or Transfers()
         self.accounts = accounts
         self.groups = groups
         self.familiar = Familiar()
@@ -272,8 +275,8 @@ class _Connection(Connection):
     """Serves the requests of one connection, in their order, in a task of its own."""
 
     __slots__ = (
-        "_begun", "_certificate", "_counted", "_drained", "_ended", "_full", "_half", "_late", "_loop", "_lost", "_paused",
-        "_peer", "_phase", "_proven", "_reader", "_served", "_since", "_stopping", "_task", "_transport", "_waited",
+        "_begun", "_certificate", "_counted", "_drained", "_ended", "_full", "_half", "_late", "_loop", "_lost", "_moving",
+        "_paused", "_peer", "_phase", "_proven", "_reader", "_served", "_since", "_stopping", "_task", "_transport", "_waited",
         "_waiter", "_written", "closed", "deadline", "server",
     )  # fmt: skip
 
@@ -303,6 +306,7 @@ class _Connection(Connection):
         self._half = False
         self._late = False
         self._lost = False
+        self._moving: Ticket | None = None
         self._paused = False
         self._stopping = False
         self._waiter: asyncio.Future[None] | None = None
@@ -327,6 +331,8 @@ class _Connection(Connection):
         self.deadline = inf
         self.server.lost(self)
         self.closed.set()
+        if self._moving is not None:
+            self._moving.call_off()
         self._wake()
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
@@ -343,6 +349,8 @@ class _Connection(Connection):
 
     def eof_received(self) -> bool:
         self._ended = True
+        if self._moving is not None and self._moving.down:
+            self._moving.call_off()  # who asked for data and closes his end, if only one of them, is gone: nobody does else
         self._wake()
         return self._half  # whoever has only stopped sending still gets its answer
 
@@ -517,6 +525,8 @@ class _Connection(Connection):
 
     async def _called(self, call: _Call) -> bool:
         head = call.head
+        if transferring.is_transfer(head.target):
+            return await self._transferred(call)
         match head.method:
             case "POST" | "OPTIONS":
                 pass
@@ -559,6 +569,104 @@ class _Connection(Connection):
             return await self._send(call, answer)
         finally:
             self.server.end(self._peer)
+
+    # --- transfers
+
+    async def _transferred(self, call: _Call) -> bool:
+        """Move the data of an operation, for whoever has its token. A refused attempt leaves the token as it is."""
+        head = call.head
+        token = transferring.token_of(head.target)
+        ticket = self.server.transfers.known(token)
+        if ticket is None:
+            return await self._refuse(call, 404, "there is no such transfer, or not any more\n")
+        self._proven = True
+        move = None
+        if head.method == "GET" and ticket.down:
+            move = None if ticket.came.is_set() else self._download
+        elif head.method == "PUT" and ticket.up:
+            move = None if ticket.sending else self._upload
+        else:
+            return await self._refuse(call, 405, "", transferring.allowed(ticket))
+        if move is None:
+            return await self._refuse(call, 409, "somebody has come for this transfer already\n")
+        if not (ticket.up and ticket.down):  # a session, in which data goes both ways, keeps its token until it ends
+            self.server.transfers.redeem(token)
+        self._moving = None if head.method == "PUT" and ticket.down else ticket
+        try:
+            return await move(call, ticket)
+        finally:
+            self._moving = None
+
+    async def _download(self, call: _Call, ticket: Ticket) -> bool:
+        """What comes from the hypervisor. Its first bytes are waited for before anything is said, so that an operation that
+        fails at once is told as an error; one that fails later ends the connection, before the end of the data."""
+        wanted = transferring.part(call.head.headers.get("range")) if ticket.partial else None
+        ticket.begin(wanted)
+        flow = ticket.outward
+        try:
+            first = await flow.get(PIECE)
+        except VirtmapError as error:
+            return await self._refuse(call, 409, f"{error}\n")
+        size = ticket.size.result() if ticket.size.done() else (0 if not first else None)
+        status, fields = transferring.fields(ticket, wanted, size)
+        counted = size is not None and size >= len(first)
+        keep = call.head.keep and not self._stopping and (counted or call.head.minor > 0)
+        self._begun = True
+        older = not call.head.minor
+        length = size if counted else None
+        self._write(answer_head(status, fields, length=length, close=not keep, older=older))
+        try:
+            sent, part = 0, first
+            while part:
+                sent += len(part)
+                self._write(part if counted or older else b"".join(chunk([part])))
+                await self._drain()
+                part = await flow.get(PIECE)
+            if counted and sent != size:
+                raise Failed(f"{sent} bytes came, and {size} were told")
+        except VirtmapError as error:
+            log.info("%s: transfer broken off: %s", self._peer, error)
+            self._transport.abort()
+            raise ConnectionAbortedError from None
+        except BaseException:
+            ticket.call_off()
+            raise
+        if not counted and not older:
+            self._write(b"0\r\n\r\n")
+        return keep
+
+    async def _upload(self, call: _Call, ticket: Ticket) -> bool:
+        """What goes to the hypervisor: all of it, and then the outcome of the operation. What is an input beside a
+        download is a part of the session, which goes on."""
+        ticket.begin(None) if not ticket.down else ticket.joined()
+        head, reader = call.head, self._reader
+        if head.expects:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            head.expects = False
+        self._phase, self.deadline = _Phase.BODY, self._loop.time() + BODY_TIMEOUT
+        try:
+            while True:
+                if part := reader.body():
+                    self.deadline = inf  # now it is the hypervisor that we wait for
+                    await ticket.inward.feed(part)
+                if reader.complete:
+                    break
+                self.deadline = self._loop.time() + BODY_TIMEOUT
+                await self._more()
+        except VirtmapError as error:
+            return await self._refuse(call, 409, f"{error}\n")
+        except BaseException:
+            ticket.call_off()
+            raise
+        self._answering()
+        if ticket.down:
+            ticket.sending = False
+            return await self._refuse(call, 204, "")
+        ticket.inward.end()
+        await ticket.ended.wait()
+        if ticket.failed is not None:
+            return await self._refuse(call, 409, f"{ticket.failed}\n")
+        return await self._refuse(call, 204, "")
 
     async def _refuse(
         self, call: _Call, status: int, text: str, fields: bytes = b"", *, cim_error: str | None = None

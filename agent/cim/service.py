@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
@@ -16,8 +17,8 @@ from agent.cim.certificates import server_context
 from agent.cim.classes import INDICATION_SERVICE, build
 from agent.cim.indications.delivery import REMOVAL, RETRY_INTERVAL, Delivery
 from agent.cim.indications.filters import objections
-from agent.cim.indications.sender import trusting
 from agent.cim.indications.subscriptions import MOST_DESTINATIONS, MOST_SUBSCRIPTIONS, REMOVAL_INTERVAL, Subscriptions
+from agent.cim.indications.trust import trusting
 from agent.cim.interop import Authentication, Function, Mechanism
 from agent.cim.provider import Provider
 from agent.cim.server import Server
@@ -81,6 +82,7 @@ class Service:
             connections=self._cim.connections,
             requests=self._cim.requests,
             groups=tuple(GROUPS),
+            transfers=operations.transfers,
         )
 
     def _accounted(self) -> Sequence[pywbem.CIMInstance]:
@@ -108,6 +110,8 @@ class Service:
             http, https = await self._server.start(self._cim.http, self._cim.https, self._context)
         except OSError as error:
             raise ConfigError(f"cim.listen: {error.strerror}") from error
+        base = _transfer_base(http, https, self._host)
+        self._operations.transfers.base = lambda: base
         return tuple(http), tuple(https)
 
     def prepared(self, config: Config) -> Callable[[], None]:
@@ -142,6 +146,21 @@ class Service:
 
     def _locked_out(self, who: Principal, target: str, result: str) -> None:
         self._operations.note(who, "-", "Authenticate", target, result)
+
+
+def _transfer_base(http: Sequence[Endpoint], https: Sequence[Endpoint], host: str) -> str | None:
+    """What addresses of transfers begin with: HTTPS, or HTTP where that does not leave the host."""
+    for endpoint in https:
+        open_to_all = ipaddress.ip_address(endpoint.host).is_unspecified
+        return f"https://{host if open_to_all else _bracketed(endpoint.host)}:{endpoint.port}"
+    for endpoint in http:
+        if ipaddress.ip_address(endpoint.host).is_loopback:
+            return f"http://{_bracketed(endpoint.host)}:{endpoint.port}"
+    return None
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _mechanisms(cim: Cim) -> list[Mechanism]:

@@ -13,7 +13,7 @@ from agent.model import domain
 from agent.model.domain import Domain
 from agent.schema.declare import Operation, Row
 
-__all__ = ["METHOD", "Answer", "operations_for"]
+__all__ = ["METHOD", "Answer", "no_timeout", "operations_for", "states_of"]
 
 METHOD = "RequestStateChange"
 
@@ -65,3 +65,13 @@ def operations_for(row: type[Row], requested: int) -> tuple[type[Operation], ...
     if known is None:
         return Answer.NOT_SUPPORTED
     return known.get(RequestedState(requested)) or Answer.NOT_SUPPORTED
+
+
+def no_timeout(text: str | None) -> bool:
+    """Whether a TimeoutPeriod sets no limit: absent, empty or the interval zero."""
+    return text is None or not text.strip() or text.strip().startswith("00000000000000.")
+
+
+def states_of(row: type[Row]) -> tuple[int, ...]:
+    """The states that a row can be asked to take."""
+    return tuple(map(int, _OPERATIONS.get(row, ())))

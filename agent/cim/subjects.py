@@ -108,12 +108,13 @@ def keep_pairs(
     schema: Schema, association: AssociationClass, link: Link, hypervisor: str, query: Query
 ) -> Callable[[Record, Record], bool]:
     """Which instances of an association a query lets through, by the far and the near row."""
-    constants = {name.lower(): constant for name, _, constant in association.constants}
+    constants = {each.name.lower(): each.value for each in link.constants}
+    far_role, near_role = (role.lower() for role in association.roles(link))
 
     def matches(far: Record, near: Record) -> bool:
         ends = {
-            association.far_role.lower(): path(link.far, far, hypervisor),
-            association.near_role.lower(): path(link.near, near, hypervisor),
+            far_role: path(link.far, far, hypervisor),
+            near_role: path(link.near, near, hypervisor),
         }
         return query.matches(_LinkSubject(schema, association.name, {**constants, **ends}))
 

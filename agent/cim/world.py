@@ -14,18 +14,21 @@ from typing import Any, Protocol
 
 import pywbem
 
-from agent.cim.classes import AssociationClass, Column, Fixed, InstanceClass, Link, Schema
+from agent.cim.classes import AssociationClass, Column, Filled, Fixed, InstanceClass, Link, Presence, Schema
 from agent.cim.instances import value
 from agent.cim.status import CimError, Status
-from agent.schema.declare import Role, Row
+from agent.schema.declare import Index, Role, Row
 from agent.snapshot import Snapshot, Table
 
-__all__ = ["Anchor", "Found", "Indexes", "Neighbours", "Readable", "World"]
+__all__ = ["Anchor", "Found", "Indexes", "Neighbours", "Readable", "Shows", "World", "children"]
 
 Record = tuple[Any, ...]
 
 #: From a near row and its place to the place of the far row of a link; None where there is none.
 Finder = Callable[[Record, int], "int | None"]
+
+#: Whether a row is an instance.
+Shows = Callable[[Record], bool]
 
 
 class Readable(Protocol):
@@ -70,7 +73,11 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """Rows at the other end of one link of one association, seen from an instance: places in a table, in its order."""
+    """Rows at the other end of one link of one association, seen from an instance: places in a table, in its order.
+
+    If they are a whole table, those are among them that the class of the rows does not show: there may be thousands, and whoever
+    goes through them asks anyway.
+    """
 
     association: AssociationClass
     link: Link
@@ -87,12 +94,12 @@ class Neighbours:
     @property
     def role(self) -> str:
         """The role that the instance asked about plays."""
-        return self.association.near_role if self.from_near else self.association.far_role
+        return self.association.roles(self.link)[self.from_near]
 
     @property
     def result_role(self) -> str:
         """The role that the rows play."""
-        return self.association.far_role if self.from_near else self.association.near_role
+        return self.association.roles(self.link)[not self.from_near]
 
 
 class World:
@@ -124,9 +131,10 @@ class World:
         wanted = _wanted_keys(cls, path)
         for hypervisor in self._snapshots:
             table = self.table(hypervisor, cls.row)
+            shows = self.shows(cls, hypervisor)
             for place in self._candidates(cls, hypervisor, table, wanted):
                 record = table.records[place]
-                if _matches(cls, record, hypervisor, wanted) and cls.shows(record):
+                if _matches(cls, record, hypervisor, wanted) and shows(record):
                     return Found(cls=cls, hypervisor=hypervisor, table=table, place=place)
         keys = ", ".join(f"{k}={v!r}" for k, v in path.keybindings.items())
         raise CimError(Status.NOT_FOUND, f"there is no {cls.name} with {keys}")
@@ -135,15 +143,47 @@ class World:
         """The instance as it is now; None if it is there no more."""
         table = self.table(anchor.hypervisor, anchor.cls.row)
         place = table.find(anchor.key)
-        if place is None or not anchor.cls.shows(table.records[place]):
+        if place is None or not self.shows(anchor.cls, anchor.hypervisor)(table.records[place]):
             return None
         return Found(cls=anchor.cls, hypervisor=anchor.hypervisor, table=table, place=place)
+
+    def shows(self, cls: InstanceClass, hypervisor: str) -> Shows:
+        """What tells of rows whether they are instances of the class, or of an end of a link."""
+        tests = [self._test(presence, cls, hypervisor) for presence in cls.present]
+        match tests:
+            case []:
+                return _always
+            case [test]:
+                return test
+        return lambda record: all(test(record) for test in tests)
+
+    def _test(self, presence: Presence, cls: InstanceClass, hypervisor: str) -> Shows:
+        holds, positions = presence.holds, [f.position for f in presence.columns]
+        if presence.row is cls.row:
+            return lambda record: holds(*[record[p] for p in positions])
+        table = self.table(hypervisor, presence.row)
+        key = [f.position for f in cls.row.key_fields()[: len(presence.row.key_fields())]]
+
+        def above(record: Record) -> bool:
+            place = table.find(tuple([record[p] for p in key]))
+            return place is not None and holds(*[table.records[place][p] for p in positions])
+
+        return above
 
     def _candidates(
         self, cls: InstanceClass, hypervisor: str, table: Table, wanted: Mapping[str, Any]
     ) -> Iterable[int]:
         """Few places among which the wanted one must be, found by index."""
-        known = {p.source.spec.name: wanted[p.name.lower()] for p in cls.keys if isinstance(p.source, Column)}
+        known: dict[str, Any] = {}
+        for p in cls.keys:
+            match p.source:
+                case Column(spec=spec):
+                    known[spec.name] = wanted[p.name.lower()]
+                case Filled() as made if made.fill.pattern is not None:
+                    read = made.read(str(wanted[p.name.lower()]))
+                    if read is None:
+                        return ()
+                    known |= read
         fields = cls.row.key_fields()
         if all(f.name in known for f in fields):
             return _one(table.find(tuple(known[f.name] for f in fields)))
@@ -163,21 +203,27 @@ class World:
 
     def _far(self, link: Link, found: Found) -> tuple[Table, Sequence[int]]:
         table = self.table(found.hypervisor, link.far.row)
+        if not self.shows(link.near, found.hypervisor)(found.record):
+            return table, []
         place = self.finder(link, found.hypervisor)(found.record, found.place)
-        return table, [] if place is None or not link.far.shows(table.records[place]) else [place]
+        there = place is not None and self.shows(link.far, found.hypervisor)(table.records[place])
+        return table, [place] if place is not None and there else []
 
     def _near(self, link: Link, found: Found) -> tuple[Table, Sequence[int]]:
         table = self.table(found.hypervisor, link.near.row)
         places: Sequence[int]
+        if link.whole:
+            return table, range(len(table))
         if link.same_row:
             places = [found.place]
         elif link.via is not None:
-            (key,) = found.key
+            (key,) = found.key if link.on is None else (found.record[link.on.position],)
             places = self._indexes.by_reference(link, found.hypervisor, table).get(key, ())
         else:
             places = children(table, self.table(found.hypervisor, link.far.row), found.key)
-        if link.near.present_if:
-            places = [place for place in places if link.near.shows(table.records[place])]
+        if link.near.present and places:
+            shows = self.shows(link.near, found.hypervisor)
+            places = [place for place in places if shows(table.records[place])]
         return table, places
 
     def finder(self, link: Link, hypervisor: str) -> Finder:
@@ -185,11 +231,21 @@ class World:
         if link.same_row:
             return lambda _, place: place
         table = self.table(hypervisor, link.far.row)
+        if link.whole:
+            only = 0 if len(table) else None
+            return lambda *_: only
         if link.via is not None:
             at = link.via.position
+            if link.on is not None:
+                there = self._indexes.by_value(link, hypervisor, table)
+                return lambda record, _: there.get(record[at])
             return lambda record, _: table.find((record[at],))
         positions = [f.position for f in link.near.row.fields if f.role is Role.PARENT]
         return lambda record, _: table.find(tuple([record[p] for p in positions]))
+
+
+def _always(_: Record) -> bool:
+    return True
 
 
 def _one(place: int | None) -> Sequence[int]:
@@ -204,7 +260,9 @@ class Indexes:
 
     def __init__(self, schema: Schema) -> None:
         self._computed = [c for c in schema.instances.values() if not _is_found_by_columns(c)]
-        self._referring = [link for a in schema.associations.values() for link in a.links if link.via is not None]
+        self._referring = [
+            link for a in schema.associations.values() for link in a.links if link.via is not None and link.on is None
+        ]
         self._made: defaultdict[tuple[str, ...], deque[tuple[object, Any]]] = defaultdict(lambda: deque(maxlen=2))
 
     def prepare(self, hypervisor: str, table: Table) -> None:
@@ -242,10 +300,28 @@ class Indexes:
         known.append((table, index))
         return index
 
+    def by_value(self, link: Link, hypervisor: str, table: Table) -> Mapping[Any, int]:
+        """The place of each row by the column that a link refers to it by; the first where a value stands twice."""
+        assert link.on is not None
+        known = self._made[link.far.row.__name__, "on", link.on.name, hypervisor]
+        for made_of, index in list(known):
+            if made_of is table:
+                return index  # type: ignore[no-any-return]
+        at = link.on.position
+        index = {r[at]: i for i, r in reversed(list(enumerate(table.records))) if r[at] is not None}
+        known.append((table, index))
+        return index
+
 
 def _is_found_by_columns(cls: InstanceClass) -> bool:
-    """Whether the keys of a class hold, as they are, the keys of its row or at least of the row above."""
-    known = {p.source.spec.name for p in cls.keys if isinstance(p.source, Column)}
+    """Whether the keys of a class hold or spell the keys of its row, or at least of the row above."""
+    known: set[str] = set()
+    for p in cls.keys:
+        match p.source:
+            case Column(spec=spec):
+                known.add(spec.name)
+            case Filled(fill=fill) if fill.pattern is not None:
+                known |= set(fill.columns)
     fields = cls.row.key_fields()
     parents = [f for f in fields if f.role is Role.PARENT]
     return all(f.name in known for f in fields) or bool(parents and all(f.name in known for f in parents))
@@ -253,10 +329,12 @@ def _is_found_by_columns(cls: InstanceClass) -> bool:
 
 def children(table: Table, parents: Table, key: tuple[Any, ...]) -> range:
     """The places of the rows of a sub-table that belong to the parent row with this key: one stretch, as both are in index
-    order."""
+    order; all of them, if there is one parent row only, which then is no part of their indexes."""
     at = parents.find(key)
     if at is None:
         return range(0)
+    if parents.row.index is Index.SCALAR:
+        return range(len(table))
     arc = parents.indexes[at]
     after = (*arc[:-1], arc[-1] + 1)
     return range(bisect_left(table.indexes, arc), bisect_left(table.indexes, after))

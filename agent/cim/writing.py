@@ -35,7 +35,7 @@ from agent.model.domain import INACTIVE
 from agent.operations import Operations
 from agent.schema.declare import Field, Operation
 
-__all__ = ["WRITES", "Writing"]
+__all__ = ["WRITES", "Change", "Writing", "changes", "check_new"]
 
 #: Names of all operations that would change something, for the audit trail.
 WRITES = frozenset(
@@ -69,7 +69,7 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Change:
+class Change:
     """An operation that sets a property, and the one that sets it back, if what it was is known."""
 
     operation: Operation
@@ -104,7 +104,7 @@ class Writing:
         self._check_properties(context, name, instance)
         hypervisor = self._hypervisor(context.world, instance)
         settings = self._settings(context.world, hypervisor, instance)
-        await self._check_new(context, hypervisor, settings)
+        await check_new(self._operations, context.again, hypervisor, settings)
         try:
             operation = host.DefineDomain(xml=domain_xml(settings))
         except ValueError as error:
@@ -126,19 +126,6 @@ class Writing:
         if wanted not in world.hypervisors:
             raise CimError(Status.INVALID_PARAMETER, f"Host: there is no hypervisor {str(wanted)[:40]!r}")
         return str(wanted)
-
-    async def _check_new(self, context: Context, hypervisor: str, settings: Settings) -> None:
-        """ALREADY_EXISTS if there is a domain of that name or UUID: defining it would replace it, devices and all."""
-        if settings.uuid is not None:
-            await self._operations.reread(hypervisor, (Domain, (settings.uuid,)))
-        table = context.again().table(hypervisor, Domain)
-        at = Domain.positions["name"]
-        same = any(record[at] == settings.name for record in table.records)
-        if same or (settings.uuid is not None and table.find((settings.uuid,)) is not None):
-            raise CimError(
-                Status.ALREADY_EXISTS,
-                f"there is a domain {settings.name} already, or one with its UUID; change that one",
-            )
 
     def _settings(self, world: World, hypervisor: str, instance: pywbem.CIMInstance) -> Settings:
         """The settings that the properties of an instance describe."""
@@ -203,9 +190,8 @@ class Writing:
         if not context.space.has_rows or name.lower() not in self._schema.instances:
             raise CimError(Status.NOT_SUPPORTED, f"instances of {name} cannot be changed")
         found = context.world.locate(instance.path)
-        changes = self._changes(found, instance, properties)
-        taken: list[_Change] = []
-        for change in changes:
+        taken: list[Change] = []
+        for change in changes(self._schema, found, instance, properties):
             try:
                 await self._perform(context.principal, found.hypervisor, change.operation, found.key)
             except CimError:
@@ -213,30 +199,7 @@ class Writing:
                 raise
             taken.append(change)
 
-    def _changes(self, found: Found, instance: pywbem.CIMInstance, properties: frozenset[str] | None) -> list[_Change]:
-        """The operations that make of an instance what it is to be."""
-        changes: list[_Change] = []
-        fixed: list[str] = []
-        for prop in found.cls.properties:
-            lower = prop.name.lower()
-            if prop.name not in instance.properties or (properties is not None and lower not in properties):
-                continue
-            wanted, now = instance[prop.name], value(prop.source, found.record, found.hypervisor)
-            same = _same(wanted, now)
-            if same and (prop.key or properties is None):
-                continue
-            if prop.key:
-                raise CimError(Status.INVALID_PARAMETER, f"{prop.name} is a key, and cannot be changed")
-            change = _change(self._schema, found, prop, wanted)
-            if change is not None:
-                changes.append(change)
-            elif not same:
-                fixed.append(prop.name)
-        if fixed and (properties is not None or not changes):
-            raise CimError(Status.NOT_SUPPORTED, f"{found.cls.name}: {', '.join(fixed[:5])} cannot be changed")
-        return changes
-
-    async def _take_back(self, principal: Principal, found: Found, taken: Sequence[_Change]) -> None:
+    async def _take_back(self, principal: Principal, found: Found, taken: Sequence[Change]) -> None:
         """Undo what was done before something failed. What cannot be undone stands in the audit trail, and in its column."""
         for change in reversed(taken):
             if change.undo is not None:
@@ -301,12 +264,53 @@ async def _kept(doing: Awaitable[Any]) -> Any:
         raise
 
 
+async def check_new(operations: Operations, world: Callable[[], World], hypervisor: str, settings: Settings) -> None:
+    """ALREADY_EXISTS if there is a domain of that name or UUID: defining it would replace it, devices and all. ``world`` gives
+    the world as it is by then."""
+    if settings.uuid is not None:
+        await operations.reread(hypervisor, (Domain, (settings.uuid,)))
+    table = world().table(hypervisor, Domain)
+    at = Domain.positions["name"]
+    same = any(record[at] == settings.name for record in table.records)
+    if same or (settings.uuid is not None and table.find((settings.uuid,)) is not None):
+        raise CimError(
+            Status.ALREADY_EXISTS,
+            f"there is a domain {settings.name} already, or one with its UUID; change that one",
+        )
+
+
 def _is_definition(cls: InstanceClass) -> bool:
     """Whether an instance of the class is there as long as the domain is defined."""
     return cls.row is Domain and cls.name in ("Virtmap_Domain", "Virtmap_DomainSettingData")
 
 
-def _change(schema: Schema, found: Found, prop: InstanceProperty, wanted: Any) -> _Change | None:
+def changes(
+    schema: Schema, found: Found, instance: pywbem.CIMInstance, properties: frozenset[str] | None
+) -> list[Change]:
+    """The operations that make of an instance what it is to be."""
+    made: list[Change] = []
+    fixed: list[str] = []
+    for prop in found.cls.properties:
+        lower = prop.name.lower()
+        if prop.name not in instance.properties or (properties is not None and lower not in properties):
+            continue
+        wanted, now = instance[prop.name], value(prop.source, found.record, found.hypervisor)
+        same = _same(wanted, now)
+        if same and (prop.key or properties is None):
+            continue
+        if prop.key:
+            raise CimError(Status.INVALID_PARAMETER, f"{prop.name} is a key, and cannot be changed")
+        change = _change(schema, found, prop, wanted)
+        if change is not None:
+            made.append(change)
+        elif not same:
+            fixed.append(prop.name)
+    if fixed and (properties is not None or not made):
+        raise CimError(Status.NOT_SUPPORTED, f"{found.cls.name}: {', '.join(fixed[:5])} cannot be changed")
+    return made
+
+
+def _change(schema: Schema, found: Found, prop: InstanceProperty, wanted: Any) -> Change | None:
     """The operation that sets a property; None if nothing does."""
     row = found.cls.row
     if row is Domain and prop.name == "AutomaticStartupAction":
@@ -315,13 +319,13 @@ def _change(schema: Schema, found: Found, prop: InstanceProperty, wanted: Any) -
             raise CimError(Status.NOT_SUPPORTED, f"AutomaticStartupAction can be {' or '.join(map(str, _STARTUP))}")
         before = found.record[row.positions["autostart"]]
         undo = None if before is None else domain.SetAutostart(autostart=before)
-        return _Change(operation=domain.SetAutostart(autostart=on), undo=undo)
+        return Change(operation=domain.SetAutostart(autostart=on), undo=undo)
     setter = schema.setters.get((found.cls.name.lower(), prop.name.lower()))
     if setter is None:
         return None
     kind, target = setter.operation, setter.argument
     before = value(prop.source, found.record, found.hypervisor)
-    return _Change(
+    return Change(
         operation=kind(**{target.name: _argument(kind, prop.name, target, wanted)}, **setter.more),
         undo=None if before is None else kind(**{target.name: before}, **setter.more),
     )

@@ -1,12 +1,39 @@
 """THE mapping: one file for each libvirt object. `MODEL` holds all declarations, checked against the laws."""
 
-from agent.model import domain, domain_events, host
+from agent.model import (
+    block_job,
+    checkpoint,
+    domain,
+    domain_control,
+    domain_devices,
+    domain_events,
+    domain_saving,
+    domain_streams,
+    domain_tuning,
+    guest,
+    host,
+    host_control,
+    host_resources,
+    interface,
+    iothread,
+    migration,
+    monitor,
+    network,
+    node_device,
+    nwfilter,
+    nwfilter_binding,
+    pool,
+    secret,
+    snapshot,
+    volume,
+    volume_transfer,
+)
 from agent.model.disk import Disk
 from agent.model.disk_interval import DiskInterval
 from agent.model.disk_latency import DiskLatency
 from agent.model.domain import Domain
 from agent.model.host import Host
-from agent.model.job import Job
+from agent.model.job import Cancel, Job
 from agent.model.nic import Nic
 from agent.model.reading import Reading
 from agent.model.vcpu import Vcpu
@@ -17,8 +44,47 @@ __all__ = [
     "MODEL", "Disk", "DiskInterval", "DiskLatency", "Domain", "Host", "Job", "Nic", "Reading", "Vcpu", "VcpuStatistic",
 ]  # fmt: skip
 
+_PARTS = (
+    host_resources,
+    host_control,
+    domain_tuning,
+    iothread,
+    domain_control,
+    domain_saving,
+    domain_devices,
+    block_job,
+    snapshot,
+    checkpoint,
+    guest,
+    migration,
+    domain_streams,
+    monitor,
+    network,
+    interface,
+    nwfilter,
+    nwfilter_binding,
+    pool,
+    volume,
+    volume_transfer,
+    secret,
+    node_device,
+)
+"""Files that list what they declare; a parent's file stands before those of its children."""
+
 MODEL = Model(
-    rows=(Host, Domain, Vcpu, VcpuStatistic, Disk, DiskLatency, DiskInterval, Nic, Reading, Job),
+    rows=(
+        Host,
+        Domain,
+        Vcpu,
+        VcpuStatistic,
+        Disk,
+        DiskLatency,
+        DiskInterval,
+        Nic,
+        *(row for part in _PARTS for row in part.ROWS),
+        Reading,
+        Job,
+    ),
     operations=(
         host.DefineDomain,
         host.ReadCapabilities,
@@ -36,6 +102,8 @@ MODEL = Model(
         domain.ReadXml,
         domain.SetUserPassword,
         domain.Undefine,
+        *(operation for part in _PARTS for operation in part.OPERATIONS),
+        Cancel,
     ),
     events=(
         domain_events.DomainDefined,
@@ -47,5 +115,6 @@ MODEL = Model(
         domain_events.DomainShutdown,
         domain_events.DomainPmSuspended,
         domain_events.DomainCrashed,
+        *(event for part in _PARTS for event in part.EVENTS),
     ),
 )

@@ -24,7 +24,7 @@ class DiskError(Enumeration):
 
 
 class Disk(
-    Row, table=4, of=Domain, cim="CIM_DiskDrive", association=DEVICES, discontinuity="counters_since",
+    Row, table=4, of=Domain, cim="CIM_DiskDrive", association=DEVICES, discontinuity="counters_since", action=100,
     fills={
         "DeviceID": taken("domain", "target", how="{0}/{1}".format),
         "ElementName": taken("target"),

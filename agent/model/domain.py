@@ -16,6 +16,7 @@ from agent.schema.declare import (
     key,
     mapped,
     out,
+    spelled,
     taken,
     when,
 )
@@ -30,6 +31,7 @@ from agent.schema.types import (
     Flags,
     KiB,
     Name,
+    Number,
     SecretText,
     SwappedKiB,
     Text,
@@ -114,7 +116,7 @@ DEFINITION = Settings(
         description="What a domain is like after its next start.",
     ),
     fills={
-        "InstanceID": taken("uuid", how="virtmap:{0}/definition".format),
+        "InstanceID": spelled("virtmap:{0}/definition", "uuid"),
         "ElementName": taken("name"),
         "Description": taken("name", how="Definition of {0}".format),
         "VirtualSystemIdentifier": taken("uuid"),
@@ -189,7 +191,7 @@ class Domain(
 
     uuid: Uuid = key(2, "Identifies the domain on every host.", api=("virDomainGetUUIDString", "virDomainGetUUID"), cim="Name")
     name: Name | None = column(4, "Name of the domain, unique on its host.", api="virDomainGetName", cim="ElementName")
-    id: Count | None = column(5, "The number that libvirt gave to this run of the domain; none while it does not run.", api="virDomainGetID")
+    id: Count | None = column(5, "The number that libvirt gave to this run of the domain; none while it does not run.", api=("virDomainGetID", "virDomainIsActive"))
     state: DomainState | None = column(6, "What the domain is doing.", api="virDomainGetState", stats="state.state")
     state_reason: DomainStateReason | None = column(7, "Why it is in its state.", api="virDomainGetState", stats="state.reason")
     persistent: Flag | None = column(8, "Whether the definition stays when the domain stops.", api="virDomainIsPersistent")
@@ -202,7 +204,7 @@ class Domain(
     machine: Name | None = column(15, "Machine model that the guest sees.", api="virDomainGetXMLDesc")
     title: Text | None = column(16, "A short title that people gave it.", api="virDomainGetMetadata")
     description: Text | None = column(17, "What people wrote about it.", api="virDomainGetMetadata", cim="Description")
-    host: Name | None = column(18, "The host that the domain is on.", api="virDomainGetConnect", ref=Host, association=HOSTED)
+    host: Name | None = column(18, "The host that the domain is on.", api=("virDomainGetConnect", "virConnectListAllDomains"), ref=Host, association=HOSTED)
     vcpus: Count | None = column(19, "vCPUs it has now; setting it plugs or unplugs vCPUs.", api=("virDomainGetVcpusFlags", "virDomainGetInfo"), stats="vcpu.current")
     max_vcpus: Count | None = column(20, "Most vCPUs it can have without a restart.", api="virDomainGetMaxVcpus", stats="vcpu.maximum")
     memory: KiB | None = column(21, "Memory it holds now; setting it moves the balloon.", api="virDomainGetInfo", stats="balloon.current")
@@ -214,7 +216,7 @@ class Domain(
     disks: Count | None = column(27, "Disks it has.", api="virConnectGetAllDomainStats", stats="block.count")
     nics: Count | None = column(28, "Network interfaces it has.", api="virConnectGetAllDomainStats", stats="net.count")
     iothreads: Count | None = column(29, "Threads that serve its disks.", api="virConnectGetAllDomainStats", stats="iothread.count")
-    cpu_time: CpuTime | None = column(30, "Processor time used, by vCPUs and emulator together.", api=("virDomainGetInfo", "virDomainGetCPUStats"), stats="cpu.time")
+    cpu_time: CpuTime | None = column(30, "Processor time used, by vCPUs and emulator together.", api=("virDomainGetInfo", "virDomainGetCPUStats", "virDomainListGetStats"), stats="cpu.time")
     cpu_user: CpuTime | None = column(31, "The part of the processor time spent in user mode.", api="virDomainGetCPUStats", stats="cpu.user")
     cpu_system: CpuTime | None = column(32, "The part of the processor time spent in the host's kernel.", api="virDomainGetCPUStats", stats="cpu.system")
     haltpoll_success: CpuTime | None = column(33, "Time spent polling for an interrupt that then came.", api="virConnectGetAllDomainStats", stats="cpu.haltpoll.success.time")
@@ -258,6 +260,29 @@ class Domain(
     refreshed: Timestamp | None = column(90, "When this row was read from the hypervisor.")
     problem: Text | None = column(91, "Why the last attempt to read it failed; empty when it did not.")
     counters_since: Timestamp | None = column(92, "Since when the counters of the domain and its devices count: when the agent first saw this run of it.")
+    agent_connected: Flag | None = column(150, "Whether the agent in the guest is connected; none if the domain has no channel for one.", api="virDomainGetXMLDesc")
+    agent_updated: Timestamp | None = column(151, "When the agent in the guest last told about it.", api="virDomainGetGuestInfo")
+    guest_hostname: Name | None = column(152, "The guest's own name, as its agent tells.", api="virDomainGetGuestInfo")
+    guest_timezone: Name | None = column(153, "The guest's time zone.", api="virDomainGetGuestInfo")
+    guest_utc_offset: Number | None = column(154, "How many seconds the guest's clock is ahead of UTC.", api="virDomainGetGuestInfo")
+    guest_os_id: Name | None = column(155, "The guest's operating system in one word, such as debian or mswindows.", api="virDomainGetGuestInfo")
+    guest_os: Name | None = column(156, "Name of the guest's operating system.", api="virDomainGetGuestInfo")
+    guest_os_pretty: Name | None = column(157, "The guest's operating system as it calls itself.", api="virDomainGetGuestInfo")
+    guest_os_version: Name | None = column(158, "Version of the guest's operating system, in words.", api="virDomainGetGuestInfo")
+    guest_os_version_id: Name | None = column(159, "Version of the guest's operating system, as a number.", api="virDomainGetGuestInfo")
+    guest_os_variant: Name | None = column(160, "Edition of the guest's operating system.", api="virDomainGetGuestInfo")
+    guest_os_variant_id: Name | None = column(161, "Edition of the guest's operating system in one word, such as server.", api="virDomainGetGuestInfo")
+    guest_kernel: Name | None = column(162, "Release of the guest's kernel.", api="virDomainGetGuestInfo")
+    guest_kernel_build: Name | None = column(163, "Version of the guest's kernel: its number, and when it was built.", api="virDomainGetGuestInfo")
+    guest_machine: Name | None = column(164, "Architecture that the guest's kernel runs on.", api="virDomainGetGuestInfo")
+    guest_users: Count | None = column(165, "Users who are logged in to the guest.", api="virDomainGetGuestInfo")
+    guest_vcpus: Text | None = column(166, "vCPUs that the guest has, as numbers and ranges.", api="virDomainGetGuestVcpus")
+    guest_vcpus_online: Text | None = column(167, "vCPUs that the guest uses.", api="virDomainGetGuestVcpus")
+    guest_offlinable: Text | None = column(168, "vCPUs that the guest can stop using.", api="virDomainGetGuestVcpus")
+    snapshots: Count | None = column(170, "Snapshots it has.", api=("virDomainListAllSnapshots", "virDomainSnapshotNum"))
+    current_snapshot: Name | None = column(171, "The snapshot that it goes on from: the one made, or gone back to, last.", api=("virDomainSnapshotCurrent", "virDomainHasCurrentSnapshot"))
+    checkpoints: Count | None = column(172, "Checkpoints it has.", api="virDomainListAllCheckpoints")
+    block_jobs: Count | None = column(173, "Block jobs that run on its disks.", api="virDomainGetBlockJobInfo")
 
 
 RUNS = when("state", DomainState.RUNNING, DomainState.BLOCKED, DomainState.NO_STATE)
@@ -379,7 +404,7 @@ class Resume(Operation, on=Domain, number=7, needs=Access.OPERATE, api="virDomai
     """Let the vCPUs of a paused domain run again."""
 
 
-class ManagedSave(Operation, on=Domain, number=8, needs=Access.OPERATE, api="virDomainManagedSave", job=True, cancel="virDomainAbortJob", allowed=ACTIVE):
+class ManagedSave(Operation, on=Domain, number=8, needs=Access.OPERATE, api="virDomainManagedSave", job=True, cancel="virDomainAbortJobFlags", allowed=ACTIVE):
     """Save the memory to an image that libvirt keeps, and stop; the next start goes on from there."""
 
     flags: SaveFlags = argument(1, "How it is saved.", default=SaveFlags(0))

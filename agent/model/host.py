@@ -18,10 +18,13 @@ from agent.schema.declare import (
 from agent.schema.types import (
     Count,
     CpuTime,
+    Events,
     Flag,
     Flags,
     KiB,
+    Level,
     MHz,
+    Milliseconds,
     Name,
     Percent,
     Seconds,
@@ -60,7 +63,7 @@ RAM = Aspect(
 
 
 class Host(
-    Row, table=1, cim="CIM_ComputerSystem", index=Index.SCALAR, discontinuity="counters_since", aspects=(RAM,),
+    Row, table=1, cim="CIM_ComputerSystem", index=Index.SCALAR, discontinuity="counters_since", aspects=(RAM,), action=99,
     fills={
         "ElementName": taken("hostname"),
         "Description": taken("driver", "library_version", how="libvirt {1}, driver {0}".format),
@@ -88,7 +91,7 @@ class Host(
     hypervisor_version: Name | None = column(6, "Version of the hypervisor.", api="virConnectGetVersion")
     daemon_version: Name | None = column(7, "Version of libvirt at the far end of the connection.", api="virConnectGetLibVersion")
     library_version: Name | None = column(8, "Version of the libvirt library inside the agent.", api="virGetVersion")
-    connected: Flag | None = column(9, "Whether the connection is up. While it is not, all rows show what was last known.", api="virConnectIsAlive")
+    connected: Flag | None = column(9, "Whether the connection is up. While it is not, all rows show what was last known.", api=("virConnectIsAlive", "virConnectRegisterCloseCallback", "virConnectUnregisterCloseCallback"))
     connected_at: Timestamp | None = column(10, "When the present connection was made.", api="virConnectOpenAuth")
     connection_uptime: Seconds | None = column(11, "How long the present connection has been up.", api="virConnectOpenAuth")
     encrypted: Flag | None = column(12, "Whether the connection is encrypted.", api="virConnectIsEncrypted")
@@ -126,6 +129,14 @@ class Host(
     refreshed: Timestamp | None = column(44, "When these values were read from the hypervisor.")
     problem: Text | None = column(45, "Why the last attempt to read failed; empty when it did not.")
     counters_since: Timestamp | None = column(46, "Since when the counters of the host can be compared: the time of the present connection.")
+    merge_pages_to_scan: Count | None = column(100, "Pages that the kernel looks at before a pause, when it looks for pages to merge.", api="virNodeGetMemoryParameters")
+    merge_sleep: Milliseconds | None = column(101, "How long that pause lasts.", api="virNodeGetMemoryParameters")
+    merge_across_nodes: Flag | None = column(102, "Whether pages of different NUMA nodes are merged.", api="virNodeGetMemoryParameters")
+    merge_shared: Level | None = column(103, "Pages that stand for several equal ones.", api="virNodeGetMemoryParameters")
+    merge_sharing: Level | None = column(104, "Pages that are saved by that.", api="virNodeGetMemoryParameters")
+    merge_unshared: Level | None = column(105, "Pages that were looked at and are like no other.", api="virNodeGetMemoryParameters")
+    merge_volatile: Level | None = column(106, "Pages that change too fast to be merged.", api="virNodeGetMemoryParameters")
+    merge_scans: Events | None = column(107, "How often all pages were looked at.", api="virNodeGetMemoryParameters")
 
 
 class DefineFlags(Flags):

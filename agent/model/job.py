@@ -1,8 +1,8 @@
 """The job: an operation that the agent was asked for and that takes, or took, its time."""
 
 from agent.model.element import ELEMENT
-from agent.schema.declare import Index, Row, column, constant, key, mapped, taken
-from agent.schema.types import Enumeration, Name, Ordinal, Text, Timestamp
+from agent.schema.declare import Access, Index, Operation, Row, column, constant, key, mapped, taken, when
+from agent.schema.types import Enumeration, Name, Ordinal, Percent, Text, Timestamp
 
 
 class JobState(Enumeration):
@@ -12,10 +12,11 @@ class JobState(Enumeration):
     COMPLETED = 2, "completed", "It is done.", None, {"JobState": 7, "OperationalStatus": (17, 2), "HealthState": 5}
     FAILED = 3, "failed", "It went wrong.", None, {"JobState": 10, "OperationalStatus": (17, 6), "HealthState": 20}
     ABANDONED = 4, "abandoned", "The hypervisor did not finish it in time; it may or may not still happen.", None, {"JobState": 9, "OperationalStatus": (12,), "HealthState": 0}
+    CANCELED = 6, "canceled", "It was stopped on request.", None, {"JobState": 8, "OperationalStatus": (17, 10), "HealthState": 5}
 
 
 class Job(
-    Row, table=901, cim="CIM_ConcreteJob", index=Index.DIRECT, internal=True,
+    Row, table=901, cim="CIM_ConcreteJob", index=Index.DIRECT, internal=True, action=11,
     fills={
         "InstanceID": taken("number", how="virtmap:job/{0}".format),
         "ElementName": taken("operation"),
@@ -25,6 +26,7 @@ class Job(
         "HealthState": mapped("state"),
         "JobState": mapped("state"),
         "DeleteOnCompletion": constant(True),
+        "PercentComplete": taken("percent"),
     },
     nulls={
         **{k: v for k, v in ELEMENT.items() if k != "InstanceID"},
@@ -33,7 +35,6 @@ class Job(
         "ElapsedTime": "It follows from the times of the job.",
         "JobRunTimes": "A job runs once.",
         "Priority": "Jobs have no priorities.",
-        "PercentComplete": "libvirt does not tell it of this operation.",
         "ErrorCode": "ErrorDescription tells what went wrong.",
         "TimeBeforeRemoval": "Finished jobs are kept by number, not by time.",
     },
@@ -48,3 +49,11 @@ class Job(
     submitted: Timestamp | None = column(7, "When it was asked for.", cim="TimeSubmitted")
     finished: Timestamp | None = column(8, "When its state last changed.", cim="TimeOfLastStateChange")
     error: Text | None = column(9, "What went wrong, if anything did.", cim="ErrorDescription")
+    percent: Percent | None = column(10, "How much of it is done; none where nobody can tell.", api="virDomainGetJobStats")
+
+
+class Cancel(
+    Operation, on=Job, number=1, needs=Access.OPERATE, api=("virDomainAbortJobFlags", "virDomainAbortJob"),
+    allowed=when("state", JobState.RUNNING),
+):  # fmt: skip
+    """Stop the job, where the hypervisor can do that. It takes the access level of the operation itself."""

@@ -14,7 +14,7 @@ class LinkState(Enumeration):
 
 
 class Nic(
-    Row, table=5, of=Domain, cim="CIM_EthernetPort", association=DEVICES, discontinuity="counters_since",
+    Row, table=5, of=Domain, cim="CIM_EthernetPort", association=DEVICES, action=100, discontinuity="counters_since",
     fills={
         "DeviceID": taken("domain", "device", how="{0}/{1}".format),
         "ElementName": taken("device"),

@@ -50,6 +50,14 @@ class Scope(enum.Enum):
     CONFIG = "config"
 
 
+class Data(enum.Enum):
+    """Which way an operation moves data that is too long for an argument: from the hypervisor, to it, or both."""
+
+    DOWN = "down"
+    UP = "up"
+    BOTH = "both"
+
+
 class Role(enum.Enum):
     """What a field is to its declaration."""
 
@@ -64,13 +72,14 @@ class Role(enum.Enum):
 
 class Index(enum.Enum):
     """Where the last SNMP index arc of a row comes from: allocated and persisted; its natural number, counted from 0, plus
-    one; its natural number, counted from 1; or nowhere, since there is one row only.
+    one; its natural number, counted from 1; or nowhere, since there is one row only, or one at most for each row above it.
     """
 
     ALLOCATED = "allocated"
     NATURAL = "natural"
     DIRECT = "direct"
     SCALAR = "scalar"
+    SHARED = "shared"
 
 
 _REQUIRED: Any = object()
@@ -119,7 +128,8 @@ class Field:
 
     @property
     def optional(self) -> bool:
-        return self.role in (Role.COLUMN, Role.PREVIOUS, Role.DETAIL, Role.OUT)
+        """Whether its value may be None; of an argument: whether it may be left out, with nothing in its place."""
+        return self.role in (Role.COLUMN, Role.PREVIOUS, Role.DETAIL, Role.OUT) or self.default is None
 
     @typing.overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -161,7 +171,8 @@ def column(
 
     In `stats`, the first `<placeholder>` is the number of the row, or of the one above; each further one, and `$NAME`, is
     a key of the row itself, in the order of its keys.
-    A column without `api` is virtmap's own knowledge, such as when the row was read.
+    A column without `api` is virtmap's own knowledge, such as when the row was read. With an `association` and no `ref` it
+    refers to another row of its own kind.
     """
     return Field(
         role=Role.COLUMN, number=number, description=description, api=_names(api), stats=stats, cim=cim, scope=scope,
@@ -172,7 +183,10 @@ def column(
 def argument(
     number: int, description: str, *, default: Any = _REQUIRED, low: int | None = None, high: int | None = None
 ) -> Any:
-    """An argument of an operation; `low` and `high` narrow the range of its type."""
+    """An argument of an operation; `low` and `high` narrow the range of its type.
+
+    Without a default it has to be given; with None as default, and `T | None` as its type, nothing stands in its place.
+    """
     return Field(role=Role.ARGUMENT, number=number, description=description, default=default, low=low, high=high)
 
 
@@ -199,6 +213,7 @@ class Fill:
     how: Callable[..., Any] | None = None
     mapped: bool = False
     constant: Any = None
+    pattern: str | None = None
 
     def value(self, prop: str, values: tuple[Any, ...]) -> Any:
         """The property's value for these column values; None as soon as a column it needs is None."""
@@ -213,6 +228,11 @@ class Fill:
 
 def taken(*columns: str, how: Callable[..., Any] | None = None) -> Fill:
     return Fill(columns=columns, how=how)
+
+
+def spelled(text: str, *columns: str) -> Fill:
+    """A text with columns in it, `{0}` the first, from which they can be read back: an identifier found without a search."""
+    return Fill(columns=columns, how=text.format, pattern=text)
 
 
 def mapped(column_name: str) -> Fill:
@@ -410,6 +430,11 @@ class Row(Declared):
         cls.fills, cls.nulls, cls.discontinuity, cls.settings = fills or {}, nulls or {}, discontinuity, settings
         cls.aspects = aspects
         cls.internal, cls.action, cls.abbreviation = internal, action, abbreviation or cls.__name__
+        own = {f.name for f in cls.fields if f.association is not None and f.ref is None}
+        cls.fields = tuple(replace(f, ref=cls) if f.name in own else f for f in cls.fields)
+        for f in cls.fields:
+            if f.name in own:
+                setattr(cls, f.name, f)
 
     @classmethod
     @functools.cache
@@ -455,7 +480,10 @@ class Operation(Declared):
     Class arguments: `on` (the row it is asked of), `number` (permanent, within that row), `needs` (access level), `api`,
     `sets` (the column whose setting it is: that column is writable in SNMP), `undo` (name of the operation that takes it
     back; one that `sets` is undone by setting the old value), `job` (may run long; shows as a job), `cancel` (libvirt
-    function that stops it), `destroys` (what is lost for good), `allowed` (states of the target it makes sense in).
+    function that stops it), `destroys` (what is lost for good), `allowed` (states of the target it makes sense in), `makes`
+    (the row, a root, that it brings into being; out-values with the names of its key tell which one), `moves` (which way it
+    moves data: its argument `file` names a file of the spool directory, its out-value `address` is where to move the data
+    if no file is named, `transferred` how much was moved).
     """
 
     __slots__ = ()
@@ -469,15 +497,18 @@ class Operation(Declared):
     cancel: ClassVar[str | None] = None
     destroys: ClassVar[str | None] = None
     allowed: ClassVar[Allowed | None] = None
+    makes: ClassVar[type[Row] | None] = None
+    moves: ClassVar[Data | None] = None
 
     def __init_subclass__(
         cls, *, on: type[Row], number: int, needs: Access, api: str | tuple[str, ...], sets: str | None = None,
         undo: str | None = None, job: bool = False, cancel: str | None = None, destroys: str | None = None,
-        allowed: Allowed | None = None,
+        allowed: Allowed | None = None, makes: type[Row] | None = None, moves: Data | None = None,
     ) -> None:  # fmt: skip
         super().__init_subclass__()
         cls.on, cls.number, cls.needs, cls.api, cls.sets, cls.undo = on, number, needs, _names(api), sets, undo
-        cls.job, cls.cancel, cls.destroys, cls.allowed = job, cancel, destroys, allowed
+        cls.job, cls.cancel, cls.destroys, cls.allowed, cls.makes = job, cancel, destroys, allowed, makes
+        cls.moves = moves
 
     @classmethod
     def arguments(cls) -> tuple[Field, ...]:
@@ -494,15 +525,17 @@ class Operation(Declared):
 
     @classmethod
     def is_action(cls) -> bool:
-        """Whether it can be asked for with no argument at all, and so is a value of its row's action column."""
-        return cls.sets is None and not cls.outs() and all(not f.required for f in cls.arguments())
+        """Whether it can be asked for with no argument at all, and so is a value of its row's action column. What changes only
+        what it is given cannot."""
+        return cls.sets is None and not cls.outs() and not any(f.required or f.optional for f in cls.arguments())
 
 
 class Event(Declared):
     """A thing that happened to a row. Its identity, columns `shows`, travels with it and so survives the row.
 
     Class arguments: `on`, `number` (permanent, over all events), `severity`, `api`, `libvirt` (the constant of the event,
-    where libvirt raises it), `shows` (columns of the row that it carries). `abstract` declares shared fields only.
+    where libvirt raises it), `shows` (columns of the row that it carries), `changes` (whether a reading shows something else
+    after it). `abstract` declares shared fields only.
     """
 
     __slots__ = ()
@@ -513,13 +546,15 @@ class Event(Declared):
     libvirt: ClassVar[str | None] = None
     shows: ClassVar[tuple[str, ...]] = ()
     abstract: ClassVar[bool] = False
+    changes: ClassVar[bool] = True
 
     def __init_subclass__(
         cls, *, on: type[Row] | None = None, number: int = 0, severity: Severity = Severity.INFORMATION,
         api: str | tuple[str, ...] = (), libvirt: str | None = None, shows: tuple[str, ...] = (), abstract: bool = False,
+        changes: bool = True,
     ) -> None:  # fmt: skip
         super().__init_subclass__()
-        cls.abstract = abstract
+        cls.abstract, cls.changes = abstract, changes
         if abstract or on is not None:
             cls.on = on if on is not None else cls.on
         cls.number, cls.severity, cls.libvirt = number, severity, libvirt

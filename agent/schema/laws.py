@@ -47,7 +47,7 @@ def _numbers(model: Model) -> Iterator[str]:
         if issubclass(declared, Row) and declared.action is not None:
             numbered.append((declared.action, f"{declared.__name__}'s action column"))
         yield from _twice("number", numbered)
-        lowest = 2 if issubclass(declared, Row) and declared.index is not Index.SCALAR else 1
+        lowest = 2 if issubclass(declared, Row) and declared.index not in (Index.SCALAR, Index.SHARED) else 1
         yield from (f"{name}: number {n} is below {lowest}" for n, name in numbered if n < lowest)
     for enumeration in model.enumerations:
         labels = [m.label for m in enumeration]
@@ -94,8 +94,10 @@ def _row(model: Model, row: type[Row]) -> Iterator[str]:
         yield f"{name}: its parent {row.parent_row.__name__} is not in the model"
     if row.parent_row is not None and row.association is None:
         yield f"{name}: has a parent but no association with it"
-    if not keys and row.index is not Index.SCALAR:
+    if not keys and row.index not in (Index.SCALAR, Index.SHARED):
         yield f"{name}: has no key"
+    if row.index is Index.SHARED and (keys or row.parent_row is None):
+        yield f"{name}: a shared index is for a row that has the key of the row above it and none of its own"
     if (row.action is None) is any(o.is_action() for o in model.operations_on(row)):
         yield f"{name}: an action column is for a row with operations that need no argument, and only for that"
     if row.index in (Index.NATURAL, Index.DIRECT) and (len(keys) != 1 or keys[0].semantic.python is not int):
@@ -191,6 +193,18 @@ def _operation(model: Model, operation: type[Operation]) -> Iterator[str]:
             yield f"{name}.{operation.sets}: its type is not that of the column it sets"
         yield from (f"{name}.{f.name}: needs a default, since only {operation.sets} is set in SNMP"
                     for f in operation.arguments() if f.required and f.name != operation.sets)  # fmt: skip
+    if operation.makes is not None:
+        outs = {f.name for f in operation.outs()}
+        if operation.makes not in model.rows or operation.makes.parent_row is not None:
+            yield f"{name}: makes {operation.makes.__name__}, which is no row without a parent"
+        yield from (f"{name}: makes a {operation.makes.__name__.lower()}, but does not tell its {f.name}"
+                    for f in operation.makes.key_fields() if f.name not in outs)  # fmt: skip
+    if operation.moves is not None:
+        wanted = {"file": Role.ARGUMENT, "address": Role.OUT, "transferred": Role.OUT}
+        roles = {f.name: f.role for f in operation.fields}
+        yield from (f"{name}: moves data, and has no {n}" for n, role in wanted.items() if roles.get(n) is not role)
+        if not operation.job:
+            yield f"{name}: moves data, and is no job"
     if operation.undo is not None and operation.undo not in {o.__name__ for o in model.operations_on(on)}:
         yield f"{name}: is undone by {operation.undo}, which is no operation on {on.__name__}"
     if operation.allowed is not None and operation.allowed.column not in on.positions:

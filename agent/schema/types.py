@@ -5,6 +5,7 @@ Python and to mypy, and everything the projections need to know to the rest. A 6
 (RFC 2856), never a Gauge32 that saturates at 4 Gi.
 """
 
+import base64
 import enum
 import re
 from collections.abc import Mapping
@@ -155,6 +156,10 @@ SecretText = Annotated[Secret, Semantic(
     name="SecretText", python=Secret, wire=Wire.OCTETS, syntax="VirtmapText", cim="string",
     low=0, high=4096, secret=True, readable=False,
 )]  # fmt: skip
+Binary = Annotated[bytes, Semantic(
+    name="Binary", python=bytes, wire=Wire.OCTETS, syntax="VirtmapText", cim="uint8", low=0, high=2**24, readable=False,
+)]  # fmt: skip
+"""Bytes of any value. As text they are written in base64 (RFC 4648); in CIM they are an octet string (DSP0004, 5.6.3.34)."""
 Flag = Annotated[bool, Semantic(
     name="Flag", python=bool, wire=Wire.INTEGER, syntax="TruthValue", module="SNMPv2-TC", cim="boolean",
 )]  # fmt: skip
@@ -198,8 +203,10 @@ def fits(semantic: Semantic, value: object) -> str | None:
     if isinstance(value, bool) is not (semantic.python is bool) or not isinstance(value, semantic.python):
         return f"{type(value).__name__} is not {semantic.name}"
     match value:
-        case bool() | Secret():
+        case bool():
             return None
+        case Secret():
+            return _out_of_range(semantic, len(value.reveal().encode("utf-8", "replace")))
         case int():
             return _out_of_range(semantic, value)
         case str() if semantic.name == "Uuid":
@@ -208,6 +215,8 @@ def fits(semantic: Semantic, value: object) -> str | None:
             return None if _MAC.fullmatch(value) else f"{value!r} is not a MAC address"
         case str():
             return _out_of_range(semantic, len(value.encode("utf-8", "replace")))
+        case bytes():
+            return _out_of_range(semantic, len(value))
     return None
 
 
@@ -221,7 +230,7 @@ def _out_of_range(semantic: Semantic, number: int) -> str | None:
 
 def parse(semantic: Semantic, text: str) -> Any:
     """The value of an argument from its text, canonical or nearly so: booleans in any case, numbers also in hexadecimal,
-    members of enumerations by label or number, flags by their sum. ValueError says what is wrong with it.
+    members of enumerations by label or number, flags by their sum, bytes in base64. ValueError says what is wrong with it.
     """
     value = _parsed(semantic.python, text)
     if wrong := fits(semantic, value):
@@ -246,6 +255,8 @@ def _parsed(python: Any, text: str) -> Any:
         return python(number)
     if python is int:
         return _whole(text)
+    if python is bytes:
+        return base64.b64decode(text, validate=True)
     return datetime.fromisoformat(text).astimezone(UTC) if python is datetime else python(text)
 
 
@@ -267,4 +278,6 @@ def canonical(value: object) -> str:
             return str(int(value))
         case datetime():
             return value.astimezone(UTC).isoformat()
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
     return str(value)

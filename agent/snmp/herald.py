@@ -114,7 +114,7 @@ def _element(shown: _Shown, value: Any) -> bytes:
 
 
 def _nowhere(row: type[Row]) -> Arc:
-    return (0,) * (1 if row.index is Index.SCALAR else len(row.lineage()))
+    return (0,) * (sum(r.index not in (Index.SCALAR, Index.SHARED) for r in row.lineage()) or 1)
 
 
 def _bare(row: type[Row], key: Key) -> Values:

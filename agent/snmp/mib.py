@@ -55,7 +55,8 @@ _SHORTER = {
     "Allocations": "Allocs", "Instructions": "Instrs", "Bandwidth": "Bw", "Hypervisor": "Hv", "Discontinuity": "Discont",
     "Occupancy": "Occup", "Previous": "Prev", "Lifecycle": "Life", "Transfer": "Xfer", "Request": "Req", "Zeroes": "Zero",
     "Architectures": "Archs", "Latency": "Lat", "Average": "Avg", "Minimum": "Min", "Maximum": "Max", "Append": "App",
-    "Queue": "Q",
+    "Queue": "Q", "Checkpoint": "Ckpt", "Snapshot": "Snap", "Device": "Dev", "Capabilities": "Caps", "Autostart": "Auto",
+    "Interface": "If", "Binding": "Bind",
 }  # fmt: skip
 
 
@@ -278,7 +279,8 @@ def _action(model: Model, row: type[Row], prefix: str, under: Oid) -> MibObject 
         wire=Wire.INTEGER, access=MaxAccess.READ_WRITE,
         description="Setting it asks for an operation on the row, with no arguments but their defaults. Reading gives none.",
         convention=Convention(
-            name=f"Virtmap{row.__name__}ActionType", description="The operations that need no argument.", labels=tuple(labels)
+            name=f"Virtmap{row.__name__}ActionType", description="The operations that need no argument.",
+            labels=tuple(sorted(labels, key=lambda told: told[1])),
         ),
         actions=actions,
     )  # fmt: skip
@@ -305,11 +307,12 @@ def _table(model: Model, row: type[Row]) -> MibTable:
     action = _action(model, row, prefix, entry)
     objects += [action] if action else []
     objects.sort(key=lambda o: o.oid)
-    lineage = () if scalar else row.lineage()
+    lineage = () if scalar else [r for r in row.lineage() if r.index not in (Index.SCALAR, Index.SHARED)]
     return MibTable(
         row=row, name=prefix if scalar else f"{prefix}Table", oid=oid, entry_name=prefix if scalar else f"{prefix}Entry",
         entry_oid=entry, scalar=scalar, indexes=tuple(f"virtmap{r.abbreviation}Index" for r in lineage),
-        objects=tuple(objects) if scalar else (_index(row, prefix, entry), *objects), description=_doc(row),
+        objects=tuple(objects) if row.index in (Index.SCALAR, Index.SHARED) else (_index(row, prefix, entry), *objects),
+        description=_doc(row),
     )  # fmt: skip
 
 
@@ -349,7 +352,7 @@ def _module(model: Model, name: str, rows: tuple[type[Row], ...], description: s
         name=f"VIRTMAP-{name.upper()}-MIB", identity=f"virtmap{name}MIB", oid=(*MODULES, rows[0].table), number=rows[0].table,
         prefix=f"virtmap{name}", description=description, tables=tables, conventions=tuple(conventions.values()),
         operations=tuple(
-            MibOperation(name=short(f"virtmap{o.on.__name__}Op{o.__name__}"), oid=(*OPERATIONS, o.on.table, o.number),
+            MibOperation(name=short(f"virtmap{o.on.abbreviation}Op{o.__name__}"), oid=(*OPERATIONS, o.on.table, o.number),
                          operation=o, description=_doc(o))
             for o in model.operations if o.on in rows
         ),

@@ -153,6 +153,7 @@ class Entry:
     parts: Parts = field(default_factory=dict, repr=False)
     state: State = State.PENDING
     error: str = ""
+    percent: int | None = None
     job: int | None = None
     summary: str = ""
     submitted: datetime | None = None
@@ -245,7 +246,7 @@ class Entry:
     def rested(self) -> Self:
         """It is as before it ran."""
         return replace(
-            self, state=State.PENDING, error="", job=None, submitted=None, finished=None, results=Block(()),
+            self, state=State.PENDING, error="", percent=None, job=None, submitted=None, finished=None, results=Block(()),
             result_octets=0, summary=self.operation.__name__ if self.operation else "",
         )  # fmt: skip
 
@@ -270,7 +271,7 @@ class Entry:
             "Target": ber.encode_oid(self.target),
             "Lifetime": _unsigned(self.lifetime),
             "State": ber.encode_integer(self.state),
-            "Progress": _unsigned(100 if self.state is State.COMPLETED else None),
+            "Progress": _unsigned(100 if self.state is State.COMPLETED else self.percent),
             "Error": _octets(self.error, LONGEST_ERROR),
             "Job": _unsigned(self.job),
             "Owner": _octets(self.owner, LONGEST_NAME),
@@ -302,7 +303,11 @@ class Entry:
             return None
         if part is not None:
             return ber.element(ber.OCTETS, part)
-        return None if argument.required else _octets(canonical(argument.default), LONGEST_ERROR)
+        return (
+            None
+            if argument.required or argument.default is None
+            else _octets(canonical(argument.default), LONGEST_ERROR)
+        )
 
 
 def _record(table: mib.OwnTable, values: Mapping[str, bytes | None]) -> tuple[bytes | None, ...]:

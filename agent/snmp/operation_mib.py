@@ -31,14 +31,20 @@ class State(enum.IntEnum):
     FAILED = JobState.FAILED
     ABANDONED = JobState.ABANDONED
     PENDING = 5
+    CANCELED = JobState.CANCELED
 
 
 STATES = Convention(
     name="VirtmapOperationStateType",
     description="How far an operation has come that was asked for by a row.",
-    labels=(
-        *((m.label, int(m), m.description) for m in JobState),
-        ("pending", int(State.PENDING), "Its row is not active yet: it has not been asked for."),
+    labels=tuple(
+        sorted(
+            (
+                *((m.label, int(m), m.description) for m in JobState),
+                ("pending", int(State.PENDING), "Its row is not active yet: it has not been asked for."),
+            ),
+            key=lambda told: told[1],
+        )
     ),
 )
 

@@ -349,6 +349,12 @@ class OperationTable:
             self._rows[row] = replace(entry, job=job)
             self._changed()
 
+    def progressed(self, row: int, run: int, percent: int) -> None:
+        entry = self._rows.get(row)
+        if entry is not None and entry.run == run and not entry.ended:
+            self._rows[row] = replace(entry, percent=percent)
+            self._changed()
+
     def ended(self, row: int, run: int, state: State, error: str, values: Mapping[str, Any]) -> None:
         entry = self._rows.get(row)
         if entry is None or entry.run != run:
@@ -406,6 +412,9 @@ class _Run:
 
     def begun(self, job: int) -> None:
         self.table.begun(self.row, self.run, job)
+
+    def progressed(self, percent: int) -> None:
+        self.table.progressed(self.row, self.run, percent)
 
     def ended(self, state: JobState, error: str, values: Mapping[str, Any]) -> None:
         self.table.ended(self.row, self.run, State(int(state)), error, values)

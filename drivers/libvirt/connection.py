@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import libvirt
+import libvirt_qemu
 
-from agent.errors import Denied, Unreachable, VirtmapError
-from drivers.libvirt.errors import kind_of, translated
+from agent.errors import Unreachable, VirtmapError
+from drivers.libvirt.login import Login, refusal
 
 CLOSE_REASONS = {
     libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "the connection broke",
@@ -52,9 +53,17 @@ def _run_event_loop() -> None:
         libvirt.virEventRunDefaultImpl()
 
 
+NEVER = 2**31 - 1
+"""Signs of life that may be missing before libvirt itself gives up a connection. It must not: where two threads have calls
+under way on a connection that it closes for this reason, libvirt 9.0 uses memory that it has freed, and takes the process
+with it. Whoever reads finds out that a daemon is silent by opening another connection; the silent one is left alone until
+its calls have returned. That the other end has gone, or is another daemon, libvirt tells without harm."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """In seconds: how long an opening may take, and how often a daemon is asked for a sign of life.
+    """In seconds: how long an opening may take, and how often a daemon is asked for a sign of life; and how many of these may be
+    missing.
 
     The sign is needed while one thread waits for a slow answer: libvirt 9.0 now and then forgets to wake it for the call of
     another, which then stands still until the next one.
@@ -62,13 +71,7 @@ class Patience:
 
     opening: float = 8.0
     keepalive: int = 1
-
-
-NEVER = 2**31 - 1
-"""Signs of life that may be missing before libvirt itself gives up a connection. It must not: where two threads have calls
-under way on a connection that it closes for this reason, libvirt 9.0 uses memory that it has freed, and takes the process
-with it. Whoever reads finds out that a daemon is silent by opening another connection; the silent one is left alone until
-its calls have returned. That the other end has gone, or is another daemon, libvirt tells without harm."""
+    missing: int = NEVER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +103,7 @@ class Connection:
         self,
         uri: str,
         *,
+        login: Login | None = None,
         opened: Callable[[Live], Any] = lambda _: None,
         lost: Callable[[str], None] = lambda _: None,
         retired: Callable[[Live], None] = lambda _: None,
@@ -107,6 +111,7 @@ class Connection:
     ) -> None:
         self.uri = uri
         self.patience = patience or Patience()
+        self._login = login or Login()
         self._opened, self._lost, self._retired = opened, lost, retired
         self._lock = threading.Lock()
         self._live: Live | None = None
@@ -145,18 +150,16 @@ class Connection:
         live: Live | None = None
         try:
             start_event_loop()
-            virt = libvirt.open(self.uri)
-            virt.registerCloseCallback(self._on_close, None)
+            virt = self._login.open(self.uri)
+            self._watch(virt)
             keepalive, before = self._keep_alive(virt), self._live
             since = before.since if before else datetime.now(UTC)
             live = Live(virt=virt, since=since, keepalive=keepalive, gap=before is None)
             live = replace(live, session=self._opened(live))
         except libvirt.libvirtError as error:
-            attempt.why = self._refusal(error)
+            attempt.why = refusal(error, self.uri)
         except VirtmapError as error:
             attempt.why = _anew(error)
-        except ValueError as error:  # a URI with NUL or a lone surrogate in it
-            attempt.why = Unreachable(f"cannot connect to {self.uri!r}: {error}")
         finally:
             self._attempted(attempt, live)
 
@@ -174,14 +177,17 @@ class Connection:
                     self._close_aside(live)
         attempt.over.set()
 
-    def _refusal(self, error: libvirt.libvirtError) -> VirtmapError:
-        """An opening that failed leaves no connection, whatever its number; only refused credentials stay Denied."""
-        told = translated(error, f"cannot connect to {self.uri}")
-        return told if kind_of(error) is Denied else Unreachable(str(told))
+    def _watch(self, virt: Any) -> None:
+        """Hear when it breaks; of a driver that cannot tell, a call that fails does."""
+        try:
+            virt.registerCloseCallback(self._on_close, None)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+                raise
 
     def _keep_alive(self, virt: Any) -> bool:
         try:
-            virt.setKeepAlive(self.patience.keepalive, NEVER)
+            virt.setKeepAlive(self.patience.keepalive, self.patience.missing)
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
                 raise
@@ -234,10 +240,22 @@ def _anew(error: VirtmapError) -> VirtmapError:
     return type(error)(str(error))
 
 
+_LISTENED = ("domain", "network", "storagePool", "nodeDevice", "secret")
+"""The kinds of objects whose events can be listened to, as libvirt-python begins the names of their functions."""
+
+
 def _goodbye(virt: Any) -> None:
     # Each event callback holds the connection open, so that closing alone would leave the socket behind.
-    listening = [functools.partial(virt.domainEventDeregisterAny, number) for number in virt.domainEventCallbackID]
+    told = [(kind, getattr(virt, f"{kind}EventCallbackID", {})) for kind in _LISTENED]
+    listening = [
+        functools.partial(getattr(virt, f"{kind}EventDeregisterAny"), number)
+        for kind, numbers in told
+        for number in list(numbers)
+    ]
+    monitors = getattr(virt, "qemuMonitorEventCallbackID", {})
+    listening += [functools.partial(libvirt_qemu.qemuMonitorEventDeregister, virt, number) for number in list(monitors)]
     for goodbye in (*listening, virt.unregisterCloseCallback, virt.close):
         with contextlib.suppress(libvirt.libvirtError):  # it was broken already, which is why it is being closed
             goodbye()
-    virt.domainEventCallbackID.clear()  # where the daemon was gone already they are left, and refer back to `virt`
+    for numbers in (*(numbers for _, numbers in told), monitors):
+        numbers.clear()  # where the daemon was gone already they are left, and refer back to `virt`

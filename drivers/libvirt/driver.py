@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import libvirt
 
-from agent.driver import Changed, Heard, Lost, Plan, Root
+from agent.driver import NOBODY, Changed, Heard, Lost, Plan, Root, Task
 from agent.model.domain import Domain
-from agent.schema.declare import Key, Operation
+from agent.model.host import Host
+from agent.schema.declare import Access, Key, Operation, Row
 from drivers.libvirt import events
 from drivers.libvirt.calls import Calls
 from drivers.libvirt.connection import Connection, Live, Patience
+from drivers.libvirt.domains import monitor
+from drivers.libvirt.kinds import KINDS
+from drivers.libvirt.login import Login
 from drivers.libvirt.perform import perform
 from drivers.libvirt.reading import RESYNC, Memory, Reader
 
@@ -34,8 +39,17 @@ class LibvirtDriver:
     """One hypervisor, by any libvirt URI. `name` is what the configuration calls it."""
 
     def __init__(
-        self, name: str, uri: str, *, patience: Patience | None = None, resync: float = RESYNC, stuck: float = STUCK
+        self,
+        name: str,
+        uri: str,
+        *,
+        login: Login | None = None,
+        patience: Patience | None = None,
+        resync: float = RESYNC,
+        stuck: float = STUCK,
+        monitor_events: bool = False,
     ) -> None:
+        self._monitor_events = monitor_events
         self.name = name
         self.uri = uri
         self.called: Counter[str] = Counter()
@@ -44,8 +58,14 @@ class LibvirtDriver:
         self._memory = Memory(resync=resync)
         self._resync = resync
         self._stuck = stuck
-        self.connection = Connection(uri, opened=self._opened, lost=self._lost, retired=_retire, patience=patience)
+        self.connection = Connection(
+            uri, login=login, opened=self._opened, lost=self._lost, retired=_retire, patience=patience
+        )
         self._listens: Any = None
+
+    @property
+    def _far(self) -> bool:
+        return bool(urlsplit(self.uri).hostname)
 
     @property
     def keepalive(self) -> bool:
@@ -71,26 +91,40 @@ class LibvirtDriver:
             self.connection.renew()
         return self._current().plan(only)
 
-    def perform(self, operation: Operation, key: Key) -> Mapping[str, Any]:
+    def perform(self, operation: Operation, key: Key, task: Task = NOBODY) -> Mapping[str, Any]:
         """Do it; gives the out-values. What it did shows in the next reading."""
-        outs = perform(self._current().calls, self.name, operation, key)
-        if operation.on is Domain:
-            self._memory.changed(key[0])
-            self._heard(Changed(root=(Domain, key)))
+        changed = partial(self._changed, operation.on.root(), key)
+        outs = perform(self._current().calls, self.name, operation, key, task, changed)
+        if operation.needs is not Access.OBSERVE:
+            changed()
         return outs
+
+    def _changed(self, top: type[Row], key: Key) -> None:
+        """An operation changed something about the root that this key begins with."""
+        if top is Domain:
+            self._memory.changed(key[0])
+        else:
+            self._memory.due(top)
+        self._heard(Changed(root=(top, key[: len(top.key_fields())])))
 
     def _opened(self, live: Live) -> Reader:
         """Each new connection, before anybody reads: events first, so that nothing changes unheard."""
-        calls = Calls(live.virt, used=self.called, lost=lambda: self._check(live.virt))
-        self.called.update(("open", "virConnect.registerCloseCallback", "virConnect.setKeepAlive"))
+        calls = Calls(live.virt, used=self.called, lost=lambda: self._check(live), name=self.name)
+        self.called.update(("openAuth", "virConnect.registerCloseCallback", "virConnect.setKeepAlive"))
         if live.gap:
             self._listens = live.virt
             for uuid in list(self._memory.definitions):
                 self._memory.changed(uuid)  # whatever happened while nobody listened
         listening = events.register(calls, partial(self._tell, live.virt), self._memory.changed)
+        for kind in KINDS:
+            kind.listen(calls, partial(self._tell_of, live.virt, kind.row))
+        if self._monitor_events:
+            monitor.listen(calls, partial(self._tell, live.virt))
         self._listens = live.virt
+        self._memory.due(Host)
         self._memory.resync = self._resync if listening else min(self._resync, RESYNC_WITHOUT_EVENTS)
-        at_once = None if live.keepalive else 1  # without another end it all happens in our own process
+        # Without another end it all happens in our own process. ESX and its like have one, and no signs of life to give.
+        at_once = None if live.keepalive or self._far else 1
         return Reader(calls, self._memory, name=self.name, uri=self.uri, since=live.since, at_once=at_once)
 
     def _tell(self, virt: Any, what: Heard) -> None:
@@ -98,13 +132,20 @@ class LibvirtDriver:
         if virt is self._listens:
             self._heard(what)
 
+    def _tell_of(self, virt: Any, row: type[Row], what: Heard) -> None:
+        """What is told of an object of another kind; one that is new has to be listed."""
+        self._memory.due(row)
+        self._tell(virt, what)
+
     def _lost(self, why: str) -> None:
         self._heard(Lost(reason=why))
 
-    def _check(self, virt: Any) -> None:
-        """A call found the transport broken; libvirt's own notice of it may still be on its way."""
+    def _check(self, live: Live) -> None:
+        """A call found the transport broken; libvirt's own notice of it may still be on its way. ESX and its like take every
+        connection for alive."""
+        virt = live.virt
         try:
-            alive = virt.isAlive() == 1
+            alive = (live.keepalive or not self._far) and virt.isAlive() == 1
         except libvirt.libvirtError:
             alive = False
         if not alive:

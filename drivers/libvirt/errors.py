@@ -7,7 +7,8 @@ libvirt, is `Failed`, with libvirt's own text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import libvirt
@@ -23,6 +24,7 @@ from agent.errors import (
     VirtmapError,
     WrongState,
 )
+from agent.schema.types import Secret
 
 Kind = type[VirtmapError]
 
@@ -101,12 +103,19 @@ _PARTICULAR: Mapping[tuple[int, int], Kind] = MappingProxyType(
     }
 )
 
+_WORDS: Mapping[str, Kind] = MappingProxyType({"curl_easy_perform()": Unreachable, "for call to 'Login'": Denied})
+"""ESX and its like are asked over HTTP. What went wrong there is an internal error, and only the text tells what."""
+
 
 def kind_of(error: libvirt.libvirtError) -> Kind:
     """Which of `agent.errors` a libvirt error is."""
     number = error.get_error_code()
     if number is None:  # libvirt-python raises some without a virError, when the C call recorded none
         return Failed
+    if number == libvirt.VIR_ERR_INTERNAL_ERROR:
+        for text, kind in _WORDS.items():
+            if text in (error.get_error_message() or ""):
+                return kind
     return _PARTICULAR.get((number, error.get_error_domain()), KINDS.get(number, Failed))
 
 
@@ -114,3 +123,11 @@ def translated(error: libvirt.libvirtError, asked: str) -> VirtmapError:
     """Our error for libvirt's: `asked` (what was asked of which object), then libvirt's reason, on one line."""
     reason = " ".join(str(error.get_error_message() or error).split())
     return kind_of(error)(f"{asked}: {reason}" if asked else reason)
+
+
+def without(secrets: Iterable[Secret], text: str) -> str:
+    """A text of libvirt's without what it must not give back. A part of a word stays: who sees that it was taken out of
+    `password` knows what it was."""
+    for secret in filter(Secret.reveal, secrets):
+        text = re.sub(rf"(?<!\w){re.escape(secret.reveal())}(?!\w)", str(secret), text)
+    return text

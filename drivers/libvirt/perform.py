@@ -2,90 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from typing import Any
 
-from agent.errors import NotFound, VirtmapError
+from agent.driver import NOBODY, Task
+from agent.errors import NotFound, NotSupported, VirtmapError
 from agent.model import domain as on_domain
 from agent.model import host as on_host
 from agent.model.domain import Domain
 from agent.model.host import Host
-from agent.schema.declare import Key, Operation
+from agent.schema.declare import Key, Operation, Row
 from agent.schema.types import Secret
+from drivers.libvirt import domains, host, kinds
 from drivers.libvirt.calls import Calls
+from drivers.libvirt.doing import Actions, Doing, Outs
+from drivers.libvirt.domains.underway import watched
+from drivers.libvirt.errors import without
 from drivers.libvirt.symbols import flags
 
-Outs = dict[str, Any]
-Ask = Callable[..., Any]
-Action = Callable[[Ask, Any, Any], Outs | None]
-"""How one operation is done: with the call, the libvirt object it is on, and the operation."""
+
+def _start(do: Doing, domain: Any, operation: on_domain.Start) -> None:
+    do(domain.createWithFlags, flags(operation.flags))
 
 
-def _start(ask: Ask, domain: Any, operation: on_domain.Start) -> None:
-    ask(domain.createWithFlags, flags(operation.flags))
+def _shutdown(do: Doing, domain: Any, operation: on_domain.Shutdown) -> None:
+    do(domain.shutdownFlags, flags(operation.flags))
 
 
-def _shutdown(ask: Ask, domain: Any, operation: on_domain.Shutdown) -> None:
-    ask(domain.shutdownFlags, flags(operation.flags))
+def _reboot(do: Doing, domain: Any, operation: on_domain.Reboot) -> None:
+    do(domain.reboot, flags(operation.flags))
 
 
-def _reboot(ask: Ask, domain: Any, operation: on_domain.Reboot) -> None:
-    ask(domain.reboot, flags(operation.flags))
+def _reset(do: Doing, domain: Any, _operation: on_domain.Reset) -> None:
+    do(domain.reset, 0)
 
 
-def _reset(ask: Ask, domain: Any, _operation: on_domain.Reset) -> None:
-    ask(domain.reset, 0)
+def _destroy(do: Doing, domain: Any, operation: on_domain.Destroy) -> None:
+    do(domain.destroyFlags, flags(operation.flags))
 
 
-def _destroy(ask: Ask, domain: Any, operation: on_domain.Destroy) -> None:
-    ask(domain.destroyFlags, flags(operation.flags))
+def _suspend(do: Doing, domain: Any, _operation: on_domain.Suspend) -> None:
+    do(domain.suspend)
 
 
-def _suspend(ask: Ask, domain: Any, _operation: on_domain.Suspend) -> None:
-    ask(domain.suspend)
+def _resume(do: Doing, domain: Any, _operation: on_domain.Resume) -> None:
+    do(domain.resume)
 
 
-def _resume(ask: Ask, domain: Any, _operation: on_domain.Resume) -> None:
-    ask(domain.resume)
+def _managed_save(do: Doing, domain: Any, operation: on_domain.ManagedSave) -> None:
+    with watched(do, domain):
+        do(domain.managedSave, flags(operation.flags))
 
 
-def _managed_save(ask: Ask, domain: Any, operation: on_domain.ManagedSave) -> None:
-    ask(domain.managedSave, flags(operation.flags))
+def _set_memory(do: Doing, domain: Any, operation: on_domain.SetMemory) -> None:
+    do(domain.setMemoryFlags, operation.memory, flags(operation.impact))
 
 
-def _set_memory(ask: Ask, domain: Any, operation: on_domain.SetMemory) -> None:
-    ask(domain.setMemoryFlags, operation.memory, flags(operation.impact))
+def _set_vcpus(do: Doing, domain: Any, operation: on_domain.SetVcpus) -> None:
+    do(domain.setVcpusFlags, operation.vcpus, flags(operation.impact))
 
 
-def _set_vcpus(ask: Ask, domain: Any, operation: on_domain.SetVcpus) -> None:
-    ask(domain.setVcpusFlags, operation.vcpus, flags(operation.impact))
+def _set_autostart(do: Doing, domain: Any, operation: on_domain.SetAutostart) -> None:
+    do(domain.setAutostart, int(operation.autostart))
 
 
-def _set_autostart(ask: Ask, domain: Any, operation: on_domain.SetAutostart) -> None:
-    ask(domain.setAutostart, int(operation.autostart))
+def _read_xml(do: Doing, domain: Any, operation: on_domain.ReadXml) -> Outs:
+    return {"xml": do(domain.XMLDesc, flags(operation.flags))}
 
 
-def _read_xml(ask: Ask, domain: Any, operation: on_domain.ReadXml) -> Outs:
-    return {"xml": ask(domain.XMLDesc, flags(operation.flags))}
+def _set_user_password(do: Doing, domain: Any, operation: on_domain.SetUserPassword) -> None:
+    do(domain.setUserPassword, operation.user, operation.password.reveal(), flags(operation.flags))
 
 
-def _set_user_password(ask: Ask, domain: Any, operation: on_domain.SetUserPassword) -> None:
-    ask(domain.setUserPassword, operation.user, operation.password.reveal(), flags(operation.flags))
+def _undefine(do: Doing, domain: Any, operation: on_domain.Undefine) -> None:
+    do(domain.undefineFlags, flags(operation.flags))
 
 
-def _undefine(ask: Ask, domain: Any, operation: on_domain.Undefine) -> None:
-    ask(domain.undefineFlags, flags(operation.flags))
+def _define_domain(do: Doing, virt: Any, operation: on_host.DefineDomain) -> Outs:
+    return {"uuid": do(virt.defineXMLFlags, operation.xml, flags(operation.flags)).UUIDString()}
 
 
-def _define_domain(ask: Ask, virt: Any, operation: on_host.DefineDomain) -> Outs:
-    return {"uuid": ask(virt.defineXMLFlags, operation.xml, flags(operation.flags)).UUIDString()}
+def _read_capabilities(do: Doing, virt: Any, _operation: on_host.ReadCapabilities) -> Outs:
+    return {"xml": do(virt.getCapabilities)}
 
 
-def _read_capabilities(ask: Ask, virt: Any, _operation: on_host.ReadCapabilities) -> Outs:
-    return {"xml": ask(virt.getCapabilities)}
-
-
-ACTIONS: Mapping[type[Operation], Action] = {
+ACTIONS: Actions = {
+    **kinds.ACTIONS,
+    **domains.ACTIONS,
+    **host.ACTIONS,
     on_domain.Start: _start,
     on_domain.Shutdown: _shutdown,
     on_domain.Reboot: _reboot,
@@ -105,35 +110,54 @@ ACTIONS: Mapping[type[Operation], Action] = {
 }
 
 
-def perform(calls: Calls, name: str, operation: Operation, key: Key) -> Outs:
-    """Do it on the object with this key; `name` is that of the connection. Gives the out-values."""
+def perform(
+    calls: Calls, name: str, operation: Operation, key: Key, task: Task = NOBODY,
+    changed: Callable[[], None] = lambda: None,
+) -> Outs:  # fmt: skip
+    """Do it on the object with this key; `name` is that of the connection. Gives the out-values. `changed` is told when a
+    reading would show something before it is done.
+    """
     doing = f"cannot {operation.verb()}"
     target, called = _target(calls, name, operation.on, key, doing)
+    action = ACTIONS.get(type(operation))
+    if action is None:
+        raise NotSupported(f"{called}: {doing}: libvirt cannot")
+    with calls.held(f"{called}: {doing}") as held:
+        do = Doing(calls=held, name=name, key=key, called=called, doing=doing, task=task, changed=changed)
+        try:
+            return action(do, target, operation) or {}
+        except VirtmapError as error:
+            secrets = [value for value in operation.values if isinstance(value, Secret)]
+            raise type(error)(without(secrets, str(error))) from None
 
-    def ask(function: Callable[..., Any], *arguments: Any) -> Any:
-        return calls.ask(f"{called}: {doing}", function, *arguments)
 
-    try:
-        return ACTIONS[type(operation)](ask, target, operation) or {}
-    except VirtmapError as error:
-        raise type(error)(_without_secrets(str(error), operation)) from None
+def _target(calls: Calls, name: str, on: type[Row], key: Key, doing: str) -> tuple[Any, str]:
+    """The libvirt object of the row's root, and what to call the row's own object in a message."""
+    top = on.root()
+    width = len(top.key_fields())
+    found, called = _root(calls, name, top, key[:width], doing)
+    if on is top:
+        return found, called
+    below = "/".join(map(str, key[width:]))
+    return found, f"{_words(on)} {below} of {called}" if below else called
 
 
-def _target(calls: Calls, name: str, on: type, key: Key, doing: str) -> tuple[Any, str]:
-    """The libvirt object, and what to call it in a message."""
-    if on is Host:
+def _words(row: type[Row]) -> str:
+    """What an object is, in a message: NodeDevice is "node device"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", row.__name__).lower()
+
+
+def _root(calls: Calls, name: str, top: type[Row], key: Key, doing: str) -> tuple[Any, str]:
+    if top is Host:
         if key != (name,):
             raise NotFound(f"host {key[0]}: {doing}: the connection is called {name}")
         return calls.virt, f"host {name}"
-    if on is Domain:
+    if top is Domain:
         found = calls.ask(f"domain {key[0]}: {doing}", calls.virt.lookupByUUIDString, key[0])
         return found, f"domain {found.name()}"
-    raise NotFound(f"{on.__name__} {key}: {doing}: there is no such object here")
-
-
-def _without_secrets(text: str, operation: Operation) -> str:
-    """libvirt repeats arguments in some messages; a secret must not be among them."""
-    for value in operation.values:
-        if isinstance(value, Secret) and value.reveal():
-            text = text.replace(value.reveal(), str(value))
-    return text
+    kind = next(each for each in kinds.KINDS if each.row is top)
+    try:
+        found = kind.find(calls, key)
+    except VirtmapError as error:
+        raise type(error)(f"{_words(top)} {'/'.join(map(str, key))}: {doing}: {error}".removesuffix(": ")) from None
+    return found, kind.called(found)

@@ -229,7 +229,10 @@ _CPU_STATS = {"cpu_time": "cpu.time", "user_time": "cpu.user", "system_time": "c
 
 def from_info(info: Sequence[int]) -> dict[str, Any]:
     """virDomainGetInfo: state, maximum and current memory in KiB, vCPUs, processor time in ns."""
-    return {"balloon.maximum": info[1], "balloon.current": info[2], "vcpu.current": info[3], "cpu.time": info[4]}
+    return {
+        "state.state": info[0], "balloon.maximum": info[1], "balloon.current": info[2], "vcpu.current": info[3],
+        "cpu.time": info[4],
+    }  # fmt: skip
 
 
 def of_inactive(fields: Fields) -> dict[str, Any]:

@@ -63,7 +63,7 @@ async def serve(address: str) -> None:
     state = State(":memory:")
     pace = Pace(interval=3600.0)
     inventory = Inventory(
-        Fake("bench", f"fake:///?domains={DOMAINS}"), state, pace=pace, undisturbed=pauses.undisturbed
+        Fake("bench", f"fake:///?domains={DOMAINS}&details=0"), state, pace=pace, undisturbed=pauses.undisturbed
     )
     operations = Operations({"bench": inventory}, state)
     engine = Engine({"bench": inventory}, operations, Security(), engine_id=bytes.fromhex("80009055056265"))

@@ -34,7 +34,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 CONFIG = """
 [[hypervisor]]
 name = "bench"
-uri = "fake:///?domains={domains}&events={events}"
+uri = "fake:///?domains={domains}&details={details}&events={events}"
 [snmp]
 listen = ["127.0.0.1:{port}"]
 [[snmp.community]]
@@ -115,12 +115,19 @@ def answers(port: int, oid: tuple[int, ...]) -> bool:
 
 
 @contextlib.contextmanager
-def agent(interval: float, events: int = 0) -> Iterator[tuple[int, int]]:
-    """A virtmap agent on the fake, pinned; gives its pid and SNMP port. So many domains a second are paused or resumed."""
+def agent(interval: float, events: int = 0, details: int = 0) -> Iterator[tuple[int, int]]:
+    """A virtmap agent on the fake, pinned; gives its pid and SNMP port. So many domains a second are paused or resumed; with
+    details, each has snapshots, tunables and whatever else can be beneath a domain, and there are objects of every kind."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "virtmap.toml")
-        values = {"domains": DOMAINS, "events": events, "port": port, "directory": Path(folder, "state")}
+        values = {
+            "domains": DOMAINS,
+            "details": details,
+            "events": events,
+            "port": port,
+            "directory": Path(folder, "state"),
+        }
         config.write_text(CONFIG.format(interval=interval, **values))
         command = pinned(sys.executable, "-m", "agent", "serve", "--config", str(config))
         with running(command, port, (1, 3, 6, 1, 4, 1, 36957, 20, 1, 2, 1, 4, DOMAINS)) as pid:
@@ -145,10 +152,11 @@ def rate(walker: Path, pid: int, port: int, oid: str, walks: int) -> tuple[float
     return statistics.median(wall), statistics.median(cpu)
 
 
-def throughput(walker: Path) -> float:
+def throughput(walker: Path, *, details: int) -> float:
     """Walks of all tables; gives varbinds a CPU second of the warm agent."""
-    with agent(interval=3600) as (pid, port):
+    with agent(interval=3600, details=details) as (pid, port):
         varbinds, seconds = walk(walker, port, TABLES)
+        print("with all that can be beneath a domain:" if details else "statistics, devices and host:")
         print(f"walk, first after a refresh: {varbinds} varbinds, {varbinds / seconds / 1e6:.2f} million/s")
         wall, cpu = rate(walker, pid, port, TABLES, 2)
         print(
@@ -321,7 +329,8 @@ def main() -> None:
         for program in (walker, getter):
             source = Path(__file__).with_name(f"{program.name}.c")
             subprocess.run(["cc", "-O2", "-o", str(program), str(source)], check=True)
-        ours = throughput(walker)
+        ours = throughput(walker, details=0)
+        throughput(walker, details=1)
         theirs = in_namespace(walker)
         print(f"varbinds a CPU second, ours against snmpd's: {ours / theirs:.1f} times")
         gets(getter)

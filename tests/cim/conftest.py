@@ -10,7 +10,7 @@ from tests.cim.served import Running, serve
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     """Eight domains, an anonymous observer."""
-    yield from serve({"local": "fake:///?domains=8"})
+    yield from serve({"local": "fake:///?domains=8&details=0"})
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import argon2
@@ -20,6 +22,7 @@ from agent.inventory import Inventory, Pace
 from agent.operations import Operations
 from agent.schema.declare import Access
 from agent.schema.types import Secret
+from agent.spool import Spool
 from agent.state import State
 from drivers.fake import Fake
 from tests.agents import Trail
@@ -29,7 +32,10 @@ T = TypeVar("T")
 OBSERVER = ("watcher", "see-only")
 OPERATOR = ("worker", "does-things")
 DEFINER = ("builder", "may-define")
-ROLES = {OBSERVER: Access.OBSERVE, OPERATOR: Access.OPERATE, DEFINER: Access.DEFINE}
+ADMINISTRATOR = ("keeper", "of-all-keys")
+ROLES = {
+    OBSERVER: Access.OBSERVE, OPERATOR: Access.OPERATE, DEFINER: Access.DEFINE, ADMINISTRATOR: Access.ADMINISTER,
+}  # fmt: skip
 
 
 @dataclass
@@ -42,6 +48,7 @@ class Running:
     trail: Trail
     loop: asyncio.AbstractEventLoop
     secure_port: int
+    spool: Path
 
     @property
     def url(self) -> str:
@@ -91,11 +98,13 @@ class Thread(threading.Thread):
     """Runs the server until told to stop."""
 
     def __init__(
-        self, uris: dict[str, str], anonymous: Access | None, certificate: tuple[str, str] | None = None
-    ) -> None:
+        self, uris: dict[str, str], anonymous: Access | None, certificate: tuple[str, str] | None = None,
+        driver: Callable[[str, str], Any] = Fake,
+    ) -> None:  # fmt: skip
         super().__init__(name="wbem server")
         self._certificate = certificate
         self._uris = uris
+        self._driver = driver
         self._anonymous = anonymous
         self._up = threading.Event()
         self._failure: BaseException | None = None
@@ -112,17 +121,18 @@ class Thread(threading.Thread):
 
     async def _main(self) -> None:
         self._halt = asyncio.Event()
-        drivers = {name: Fake(name, uri) for name, uri in self._uris.items()}
+        drivers = {name: self._driver(name, uri) for name, uri in self._uris.items()}
         state = State(":memory:")
         trail = Trail()
         pace = Pace(interval=3600)
         inventories = {name: Inventory(driver, state, pace=pace) for name, driver in drivers.items()}
-        operations = Operations(inventories, trail)
+        self.spool = tempfile.TemporaryDirectory()
+        operations = Operations(inventories, trail, spool=Spool(Path(self.spool.name), 2**20))
         provider = Provider(inventories, operations, host="localhost")
         for inventory in inventories.values():
             provider.follow(inventory)
         accounts = Accounts([account(*each) for each in ROLES.items()], self._anonymous)
-        server = Server(provider, accounts)
+        server = Server(provider, accounts, transfers=operations.transfers)
         for inventory in inventories.values():
             inventory.start()
         for inventory in inventories.values():
@@ -130,7 +140,9 @@ class Thread(threading.Thread):
         free = Endpoint(host="127.0.0.1", port=0)
         context = tls_context(*self._certificate) if self._certificate else None
         (endpoint,), secure = await server.start([free], [free] if context else [], context)
+        operations.transfers.base = lambda: f"http://127.0.0.1:{endpoint.port}"
         self.running = Running(
+            spool=Path(self.spool.name),
             port=endpoint.port,
             drivers=drivers,
             inventories=inventories,
@@ -142,6 +154,7 @@ class Thread(threading.Thread):
         await self._halt.wait()
         await server.stop()
         await operations.stop()
+        self.spool.cleanup()
         for inventory in inventories.values():
             await inventory.stop()
         state.close()
@@ -163,9 +176,10 @@ def serve(
     uris: dict[str, str],
     anonymous: Access | None = Access.OBSERVE,
     certificate: tuple[str, str] | None = None,
+    driver: Callable[[str, str], Any] = Fake,
 ) -> Iterator[Running]:
-    """A server, stopped when the caller is done with it."""
-    thread = Thread(uris, anonymous, certificate)
+    """A server, on hypervisors that ``driver`` makes of a name and a URI, stopped when the caller is done with it."""
+    thread = Thread(uris, anonymous, certificate, driver)
     running = thread.begin()
     try:
         yield running

@@ -16,8 +16,8 @@ import pywbem
 from agent.access import Principal
 from agent.cim.classes import Schema, build
 from agent.cim.indications.delivery import Delivery, Pace
-from agent.cim.indications.sender import addresses, trusting
 from agent.cim.indications.subscriptions import Subscriptions
+from agent.cim.indications.trust import addresses, trusting
 from agent.cim.tree import parse
 from agent.config import LOCAL_RECEIVERS, Receivers
 from agent.model import MODEL

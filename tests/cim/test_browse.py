@@ -246,7 +246,7 @@ def test_an_association_is_found_by_its_references(running: Running) -> None:
 
 
 def test_many_domains_come_batch_by_batch() -> None:
-    for running in serve({"local": f"fake:///?domains={2 * browse.BATCH + 1}&disks=0&nics=0&vcpus=1"}):
+    for running in serve({"local": f"fake:///?domains={2 * browse.BATCH + 1}&details=0&disks=0&nics=0&vcpus=1"}):
         connection = pulling(running)
         connection.debug = True  # so that it remembers what it asked for
         found = Browser(connection)

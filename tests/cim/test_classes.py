@@ -8,7 +8,18 @@ import pywbem
 import pywbem_mock
 
 from agent.cim import text
-from agent.cim.classes import Column, Filled, Fixed, HypervisorName, Schema, build, camel
+from agent.cim.classes import (
+    AssociationClass,
+    Column,
+    Filled,
+    Fixed,
+    HypervisorName,
+    InstanceClass,
+    Link,
+    Schema,
+    build,
+    camel,
+)
 from agent.cim.instances import value
 from agent.cim.repository import Detail, Repository
 from agent.model import MODEL, Domain, Host
@@ -80,9 +91,12 @@ def test_an_aspect_is_a_class_of_its_own_over_the_same_row() -> None:
         assert not cls.is_row
         assert SCHEMA.instances[of.lower()].is_row
         assert not SCHEMA.methods.get(name.lower())
-        links = [link for a in SCHEMA.associations.values() for link in a.links if link.near is cls]
-        assert [link.far.name for link in links] == [of]
-        assert SCHEMA.is_a(next(n for n, a in SCHEMA.associations.items() if links[0] in a.links), "CIM_SystemDevice")
+        (devices,) = (a for n, a in SCHEMA.associations.items() if SCHEMA.is_a(n, "CIM_SystemDevice") and _near(a, cls))
+        assert [link.far.name for link in _near(devices, cls)] == [of]
+
+
+def _near(association: AssociationClass, cls: InstanceClass) -> list[Link]:
+    return [link for link in association.links if link.near is cls]
 
 
 def shown(name: str, row: Any) -> dict[str, Any]:

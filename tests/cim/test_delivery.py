@@ -20,8 +20,8 @@ from agent.cim import interop
 from agent.cim.accounts import Accounts
 from agent.cim.indications.delivery import RETRY_INTERVAL, Delivery, Pace, retry_attempts
 from agent.cim.indications.export import LONGEST_ANSWER
-from agent.cim.indications.sender import trusting
 from agent.cim.indications.subscriptions import Subscriptions
+from agent.cim.indications.trust import trusting
 from agent.cim.provider import Provider
 from agent.cim.server import Server
 from agent.cim.service import Service

@@ -71,7 +71,7 @@ def test_an_enumeration_ends_with_its_last_instance(running: Running) -> None:
     assert client.OpenEnumerateInstances("Virtmap_Domain", MaxObjectCount=8).eos
     opened = client.OpenEnumerateInstances("Virtmap_Domain")  # none at once
     assert (len(opened.instances), opened.eos) == (0, False)
-    assert client.OpenEnumerateInstances("CIM_SettingsDefineState").eos
+    assert client.OpenEnumerateInstances("CIM_RecordLog").eos
 
 
 def test_one_that_was_pulled_closed_or_invented_is_there_no_more(running: Running) -> None:

@@ -23,7 +23,7 @@ FEW = Wanted(properties=frozenset(("elementname", "memory")))
 
 def table(domains: int = 100) -> Table:
     """The domains of a fake, as a snapshot has them."""
-    fake = Fake("one", f"fake:///?domains={domains}")
+    fake = Fake("one", f"fake:///?domains={domains}&details=0")
     fake.connect()
     rows = [row for piece in fake.plan(None).pieces for row in piece.read().rows if isinstance(row, Domain)]
     return Table(Domain, [row.values for row in rows], tuple((i + 1,) for i in range(len(rows))))

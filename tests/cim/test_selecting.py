@@ -120,7 +120,8 @@ def test_references_are_filtered(running: Running) -> None:
     asked = {"FilterQueryLanguage": "DMTF:FQL", "MaxObjectCount": 100}
     for query, count in (("IsNext = 1", 8), ("IsNext = 2", 0)):
         assert (
-            len(client.OpenEnumerateInstances("CIM_ElementSettingData", FilterQuery=query, **asked).instances) == count
+            len(client.OpenEnumerateInstances("Virtmap_DomainDefinition", FilterQuery=query, **asked).instances)
+            == count
         )
 
 

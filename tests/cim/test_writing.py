@@ -19,7 +19,7 @@ U32 = pywbem.Uint32(3)
 @pytest.fixture(scope="module")
 def changing() -> Iterator[Running]:
     """A server whose domains change."""
-    yield from serve({"local": "fake:///?domains=4", "far": "fake:///?domains=1&seed=7"})
+    yield from serve({"local": "fake:///?domains=4&details=0", "far": "fake:///?domains=1&seed=7&details=0"})
 
 
 def refused(do: Callable[[], Any]) -> int:
@@ -29,7 +29,9 @@ def refused(do: Callable[[], Any]) -> int:
 
 
 def settings_of(client: Any, domain: Any) -> Any:
-    (found,) = client.Associators(domain, AssocClass="CIM_ElementSettingData")
+    (found,) = client.Associators(
+        domain, AssocClass="CIM_ElementSettingData", ResultClass="CIM_VirtualSystemSettingData"
+    )
     return found
 
 

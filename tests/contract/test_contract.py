@@ -40,6 +40,7 @@ from agent.model.vcpu import VcpuState
 from agent.schema.declare import Operation, Row
 from agent.schema.types import Kind, Secret, fits
 from tests.contract.subjects import Reading, Subject, Wanted
+from tests.samples import sample
 from tests.servers import eventually
 
 NOBODY = "00000000-dead-4000-8000-000000000000"
@@ -114,7 +115,8 @@ def test_keys_are_unique_and_every_part_has_its_domain(subject: Subject, running
 
 def test_two_readings_give_the_same_objects(subject: Subject, guest: Wanted) -> None:
     def keys(reading: Reading) -> set[object]:
-        return {(type(row), row.key) for row in reading.rows}
+        """Of what is read each time: objects of other kinds are kept in between."""
+        return {(type(row), row.key) for row in reading.rows if type(row).root() in (Host, Domain)}
 
     assert keys(subject.read()) == keys(subject.read())
 
@@ -229,7 +231,7 @@ def test_a_new_run_counts_from_a_new_moment(subject: Subject, running: Wanted) -
 def test_reading_one_root_gives_that_root_only(subject: Subject, guest: Wanted) -> None:
     reading = subject.read([(Domain, (guest.uuid,))])
     assert {row.key[0] for row in reading.rows} == {guest.uuid}
-    assert {type(row) for row in reading.rows} == {Domain, Vcpu, Disk, Nic}
+    assert {type(row).root() for row in reading.rows} == {Domain}
 
 
 def test_a_root_that_does_not_exist_has_no_rows_and_does_not_fail(subject: Subject) -> None:
@@ -373,15 +375,7 @@ def test_a_definition_is_removed(subject: Subject) -> None:
 
 # Errors
 
-ON_NOTHING: list[Operation] = [
-    Start(), Shutdown(), Reboot(), Reset(), Destroy(), Suspend(), Resume(), ManagedSave(), SetMemory(memory=1024),
-    SetVcpus(vcpus=1), SetAutostart(autostart=True), ReadXml(), SetUserPassword(user="root", password=Secret("hush")),
-    Undefine(),
-]  # fmt: skip
-
-
-def test_every_operation_on_a_domain_is_tried() -> None:
-    assert {type(operation) for operation in ON_NOTHING} == set(MODEL.operations_on(Domain))
+ON_NOTHING: list[Operation] = [sample(kind) for kind in MODEL.operations_on(Domain)]
 
 
 @pytest.mark.parametrize("operation", ON_NOTHING, ids=lambda o: type(o).__name__)

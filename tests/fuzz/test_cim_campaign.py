@@ -32,7 +32,7 @@ SECONDS = float(os.environ.get("VIRTMAP_FUZZ_SECONDS", "6"))
 SEED = 20_261_127
 """Fixed, so that a failure comes again."""
 
-SHARES = {"hypertext": 0.15, "familiar": 0.1, "cim_requests": 0.5, "cim_queries": 0.25}
+SHARES = {"hypertext": 0.15, "familiar": 0.3, "cim_requests": 0.8, "cim_queries": 0.25}
 REACHED = {"hypertext": 200, "familiar": 60, "cim_requests": 2600, "cim_queries": 1000}
 """Edges that a corpus is at least to reach."""
 

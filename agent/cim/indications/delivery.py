@@ -18,6 +18,7 @@ indications go one after the other.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import random
 import ssl
@@ -30,7 +31,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pywbem
 
@@ -40,8 +41,8 @@ from agent.cim.classes import Schema
 from agent.cim.indications.destinations import Destination
 from agent.cim.indications.export import Outcome, Verdict, message
 from agent.cim.indications.filters import Filter
-from agent.cim.indications.sender import Lookup, Sender, addresses
 from agent.cim.indications.subscriptions import REMOVAL_INTERVAL, Active, Audit, Subscriptions
+from agent.cim.indications.trust import Lookup, addresses
 from agent.cim.interop import Removal
 from agent.cim.status import CimError, Status
 from agent.cim.subjects import InstanceSubject
@@ -50,6 +51,9 @@ from agent.operations import one_line
 from agent.schema.declare import Access
 from agent.state import Queued
 from agent.workers import Workers
+
+if TYPE_CHECKING:
+    from agent.cim.indications.sender import Sender
 
 __all__ = [
     "LONGEST_PAUSE",
@@ -486,7 +490,7 @@ class Delivery:
         self._channels: dict[str, _Channel] = {}
         self._readers = Workers(4, "virtmap-indication-queues")
         self._journal: _Journal
-        self._sender: Sender
+        self._sender: asyncio.Task[Sender] | None = None
         self._running = False
         self._numbering = asyncio.Lock()
 
@@ -499,7 +503,6 @@ class Delivery:
         """Go on with what waits, and with whatever is published from now on. Failed if the state file cannot be read."""
         waiting = await self._readers.run(self._store.queues, limit=_DISK_LIMIT, what="read the queues of indications")
         self._place = max(waiting.values(), default=0)
-        self._sender = Sender(self._subscriptions.rules, self._trust, limit=self.pace.answer, lookup=self._lookup)
         self._journal = _Journal(self._store, self.longest, self._wrote)
         self._running = True
         self._journal.gone(waiting.keys() - self._subscriptions.destinations().keys())
@@ -522,7 +525,8 @@ class Delivery:
         async with self._numbering:
             pass  # what is being published is among what is to be written now
         await self._journal.stop([one for channel in self._channels.values() for one in channel.loose])
-        await self._sender.close()
+        if self._sender is not None:
+            await (await self._sender).close()
         self._readers.close()
 
     # --- what is sent
@@ -654,7 +658,17 @@ class Delivery:
             return None
 
     async def send(self, destination: Destination, one: Queued) -> Verdict:
-        return await self._sender.send(destination.url, one.body)
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._made_sender())
+        return await (await asyncio.shield(self._sender)).send(destination.url, one.body)
+
+    async def _made_sender(self) -> Sender:
+        """When there is something to be sent: its library is imported aside, since that takes long."""
+        module = await asyncio.to_thread(importlib.import_module, "agent.cim.indications.sender")
+        made: Sender = module.Sender(
+            self._subscriptions.rules, self._trust, limit=self.pace.answer, lookup=self._lookup
+        )
+        return made
 
     def unwanted(self, one: Queued) -> bool:
         """Whether what it was sent for has ended."""

@@ -2,6 +2,8 @@
 
 Redirections are not followed, proxies of the environment not used, cookies not kept. Each request has a connection of
 its own, to an address that was checked a moment ago: a name that leads elsewhere by now leads nowhere.
+
+Importing aiohttp takes a fifth of a second, which is why this module is imported when the first request is sent.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import aiohttp
@@ -19,33 +21,17 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from agent import __version__
 from agent.cim.indications.destinations import Url, admits, refusal
 from agent.cim.indications.export import HEADERS, LONGEST_ANSWER, Outcome, Verdict, judged
+from agent.cim.indications.trust import Lookup, addresses
 from agent.config import Receivers
-from agent.errors import ConfigError, VirtmapError
+from agent.errors import VirtmapError
 from agent.workers import Workers
 
-__all__ = ["Lookup", "Sender", "addresses", "trusting"]
-
-#: The addresses of a host's name, from a worker thread; OSError.
-Lookup = Callable[[str], Sequence[str]]
+__all__ = ["Sender"]
 
 LOOKUPS = 8
 """Names that are looked up at once."""
 
 _HEADERS = {**HEADERS, "Accept-Encoding": "identity", "User-Agent": f"virtmap/{__version__}"}
-
-
-def addresses(name: str) -> list[str]:
-    """The addresses that the system knows of a host."""
-    return [str(each[4][0]) for each in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
-
-
-def trusting(authorities: str | None) -> ssl.SSLContext:
-    """How listeners are checked: with the authorities in a PEM file, or those that the system trusts. ConfigError."""
-    try:
-        return ssl.create_default_context(cafile=authorities)
-    except (OSError, ssl.SSLError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ConfigError(f"cim.indication_ca: {authorities}: {why}") from error
 
 
 class _Resolver(AbstractResolver):

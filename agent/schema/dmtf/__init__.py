@@ -14,7 +14,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from agent.schema.dmtf import association, core, device, indication, interop, subscription, system
+from agent.schema.dmtf import (
+    association,
+    core,
+    device,
+    guest,
+    indication,
+    interop,
+    network,
+    resource,
+    snapshot,
+    storage,
+    subscription,
+    system,
+    user,
+    virtualization,
+)
 from agent.schema.dmtf.language import CimClass, CimMethod, CimParameter, CimProperty, CimQualifier
 from agent.schema.dmtf.qualifier import QUALIFIERS
 
@@ -33,7 +48,22 @@ __all__ = [
 ]
 
 #: The areas, each after those whose classes it derives from.
-_AREAS = (core, system, device, association, indication, interop, subscription)
+_AREAS = (
+    core,
+    system,
+    device,
+    association,
+    network,
+    guest,
+    resource,
+    storage,
+    user,
+    virtualization,
+    snapshot,
+    indication,
+    interop,
+    subscription,
+)
 
 
 def _indexed(declared: tuple[CimClass, ...]) -> Mapping[str, CimClass]:

@@ -97,6 +97,52 @@ CLASSES = (
         abstract=True,
     ),
     CimClass(
+        "CIM_Error",
+        None,
+        "2.22.1",
+        "What went wrong, in a form that programs can read.",
+        properties=(
+            CimProperty(
+                "ErrorType",
+                "uint16",
+                "What kind of thing went wrong.",
+                values=value_map(
+                    "0 Unknown | 1 Other | 2 Communications Error | 3 Quality of Service Error | 4 Software Error | "
+                    "5 Hardware Error | 6 Environmental Error | 7 Security Error | 8 Oversubscription Error | "
+                    "9 Unavailable Resource Error | 10 Unsupported Operation Error"
+                ),
+            ),
+            CimProperty("OwningEntity", "string", "Who defined MessageID."),
+            CimProperty("MessageID", "string", "Identifies the kind of message.", required=True),
+            CimProperty("Message", "string", "What went wrong, in words."),
+            CimProperty(
+                "PerceivedSeverity",
+                "uint16",
+                "How bad it is.",
+                values=value_map(
+                    "0 Unknown | 1 Other | 2 Information | 3 Degraded/Warning | 4 Minor | 5 Major | 6 Critical | "
+                    "7 Fatal/NonRecoverable"
+                ),
+            ),
+            CimProperty("ErrorSource", "string", "What it happened to, by its path."),
+            CimProperty(
+                "ErrorSourceFormat",
+                "uint16",
+                "How ErrorSource is written.",
+                values=value_map("0 Unknown | 1 Other | 2 CIMObjectPath"),
+            ),
+            CimProperty(
+                "CIMStatusCode",
+                "uint32",
+                "The status code of CIM that fits.",
+                values=value_map(
+                    "1 CIM_ERR_FAILED | 2 CIM_ERR_ACCESS_DENIED | 4 CIM_ERR_INVALID_PARAMETER | 6 CIM_ERR_NOT_FOUND | "
+                    "7 CIM_ERR_NOT_SUPPORTED"
+                ),
+            ),
+        ),
+    ),
+    CimClass(
         "CIM_Job",
         "CIM_LogicalElement",
         "2.45.0",
@@ -114,6 +160,19 @@ CLASSES = (
             CimProperty("DeleteOnCompletion", "boolean", "Whether the job disappears by itself when it has ended."),
             CimProperty("ErrorCode", "uint16", "A number for why the job failed; 0 when it did not."),
             CimProperty("ErrorDescription", "string", "Why the job failed, in words."),
+        ),
+        methods=(
+            CimMethod(
+                "KillJob",
+                "uint32",
+                "Stops the job at once. RequestStateChange of a concrete job does the same.",
+                values=value_map(
+                    "0 Success | 1 Not Supported | 2 Unknown | 3 Timeout | 4 Failed | 6 Access Denied | 7 Not Found"
+                ),
+                parameters=(
+                    CimParameter("DeleteOnKill", "boolean", "Whether the job disappears when it has been stopped."),
+                ),
+            ),
         ),
     ),
     CimClass(
@@ -158,6 +217,34 @@ CLASSES = (
                         values=value_map("2 Start | 3 Suspend | 4 Terminate | 5 Kill | 6 Service"),
                     ),
                     CimParameter("TimeoutPeriod", "datetime", "The longest time the change may take, as an interval."),
+                ),
+            ),
+            CimMethod(
+                "GetError",
+                "uint32",
+                "Tells why the job failed; nothing if it did not.",
+                values=value_map(
+                    "0 Success | 1 Not Supported | 2 Unspecified Error | 3 Timeout | 4 Failed | 5 Invalid Parameter | 6 Access Denied"
+                ),
+                parameters=(CimParameter("Error", "string", "Why.", embedded="CIM_Error", is_in=False, is_out=True),),
+            ),
+            CimMethod(
+                "GetErrors",
+                "uint32",
+                "Tells all that went wrong in the job; nothing if nothing did.",
+                values=value_map(
+                    "0 Success | 1 Not Supported | 2 Unspecified Error | 3 Timeout | 4 Failed | 5 Invalid Parameter | 6 Access Denied"
+                ),
+                parameters=(
+                    CimParameter(
+                        "Errors",
+                        "string",
+                        "What went wrong.",
+                        array=True,
+                        embedded="CIM_Error",
+                        is_in=False,
+                        is_out=True,
+                    ),
                 ),
             ),
         ),

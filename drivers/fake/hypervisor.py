@@ -1,10 +1,12 @@
 """A hypervisor wholly in memory: every column filled, every operation done, every failure to be had on request.
 
 It ships, since demonstrations, benchmarks and the tests of everything above the contract run on it. Its URI tells what
-it holds: `fake:///?domains=10000&disks=2&nics=1&vcpus=2&statistics=0&seed=1&delay=0&events=0`, where `delay` is how many
+it holds: `fake:///?domains=10000&disks=2&nics=1&vcpus=2&statistics=0&details=1&seed=1&delay=0&events=0`, where `delay` is how many
 milliseconds each call takes, `events` how many times a second some domain is paused or resumed, and `statistics` how
 many each vCPU and disk of a running domain has beneath it: named statistics, bins for each operation, intervals. A real
-disk keeps none unless its definition asks for them. Values follow from the seed and from how often a domain was read:
+disk keeps none unless its definition asks for them. With `details=0` domains have nothing beneath them but their vCPUs, disks
+and NICs, and there are no networks, pools or other objects: what costs nothing on a real hypervisor, which reads them when
+they change, is work for a benchmark of statistics. Values follow from the seed and from how often a domain was read:
 counters grow with each reading of a running domain, gauges go up and down.
 
 A reading of 10,000 domains is some two million values, so a row is put together by C code only: the constants of the
@@ -30,19 +32,17 @@ from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
-from agent.driver import Batch, Changed, Happened, Heard, Lost, Piece, Plan, Root
+from agent.driver import NOBODY, Batch, Changed, Happened, Heard, Lost, Piece, Plan, Root, Task
 from agent.errors import (
     ConfigError,
-    DeclarationError,
     Failed,
     Invalid,
     NotFound,
-    NotSupported,
     Unreachable,
     VirtmapError,
 )
-from agent.model import MODEL, domain_events, host
 from agent.model import domain as guest
+from agent.model import domain_events, host
 from agent.model.disk import Disk, DiskDevice, DiskError
 from agent.model.disk_interval import DiskInterval
 from agent.model.disk_latency import DiskLatency, DiskOperation
@@ -52,8 +52,10 @@ from agent.model.host import Host
 from agent.model.nic import LinkState, Nic
 from agent.model.vcpu import Vcpu, VcpuState
 from agent.model.vcpu_statistic import VcpuStatistic
-from agent.schema.declare import Key, Operation, Row
+from agent.schema.declare import Access, Key, Operation, Row
 from agent.schema.types import Kind
+from drivers.fake.objects import Objects
+from drivers.fake.values import value
 
 PIECE = 200
 """Domains in one piece of a plan."""
@@ -77,13 +79,17 @@ class _Layout:
     def __init__(self, row: type[Row], shared: Sequence[str], own: Sequence[str]) -> None:
         told = {*shared, *own}
         self.row = row
-        self.moving = tuple(f.name for f in row.fields if f.name not in told)
-        places = {name: i for i, name in enumerate((*shared, *own, *self.moving))}
+        rest = [f for f in row.fields if f.name not in told]
+        self.moving = tuple(f.name for f in rest if f.stats is not None)
+        still = [f for f in rest if f.stats is None]
+        places = {name: i for i, name in enumerate((*shared, *own, *self.moving, *(f.name for f in still)))}
         if len(places) != len(row.fields):
             raise ValueError(
                 f"{row.__name__}: the groups name {sorted(told - set(row.positions))}, which are no fields"
             )
-        self.arrange: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(*(places[f.name] for f in row.fields))
+        arrange: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(*(places[f.name] for f in row.fields))
+        more = tuple(value(f, row.__name__, 1) for f in still)
+        self.arrange = (lambda values: arrange(values + more)) if more else arrange
         self.nothing = (None,) * len(self.moving)
         self.zero = tuple(0 if self._kind(name) is Kind.COUNTER else None for name in self.moving)
         self.steps = [self._steps(random.Random(variant)) for variant in range(VARIANTS)]
@@ -181,6 +187,9 @@ _INTERVAL = _Layout(DiskInterval, (), ("domain", "disk", "number", "interval"))
 _NAMES = ("halt_exits", "halt_wait_ns", "io_exits", "irq_exits", "mmio_exits", "guest_mode", "preemption_reported")
 """Of the first statistics of a vCPU."""
 
+_LIVELY = (Host, Domain, Vcpu, VcpuStatistic, Disk, DiskLatency, DiskInterval, Nic)
+"""The rows that live here. All others are among the objects."""
+
 _DISK_ON = (DiskError.NONE, 1, 0, *_LIMITS.values())
 _DISK_OFF = (None, None, None, *(None for _ in _LIMITS))
 _AFFINITY = f"0-{HOST_CPUS - 1}"
@@ -195,6 +204,7 @@ class Shape:
     nics: int = 1
     vcpus: int = 2
     statistics: int = 0
+    details: int = 1
     seed: int = 1
     delay: int = 0
     events: int = 0
@@ -311,6 +321,7 @@ class Fake:
             made = self._make(f"guest{self._made + 1}")
             self._boot(made, DomainStateReason.RUNNING_BOOTED)
             self._warm(made)
+        self._objects = Objects(name, next(iter(self._guests), None), _LIVELY)
 
     # --- the contract
 
@@ -343,33 +354,54 @@ class Fake:
             else:
                 keys = dict.fromkeys(key[0] for row, key in only if row is Domain)
                 wanted = [self._guests[k] for k in keys if k in self._guests]
+            self._objects.keep_only((*(d.root for d in self._guests.values()), (Host, (self.name,))))
+            others = (
+                [root for root in self._objects.roots if only is None or root in only] if self.shape.details else []
+            )
         top: Root = (Host, (self.name,))
         pieces = [Piece(roots=frozenset([top]), read=self._read_host)] if only is None or top in only else []
         for start in range(0, len(wanted), PIECE):
             some = wanted[start : start + PIECE]
             pieces.append(Piece(roots=frozenset(d.root for d in some), read=partial(self._read, some)))
+        if others:
+            pieces.append(Piece(roots=frozenset(others), read=partial(self._read_objects, others)))
         return Plan(pieces=pieces, at_once=1)
 
-    def perform(self, operation: Operation, key: Key) -> Mapping[str, Any]:
+    def perform(self, operation: Operation, key: Key, task: Task = NOBODY) -> Mapping[str, Any]:
         kind = type(operation)
         self._wait(None)
         self._pause()
-        if kind.on is Domain:
+        if kind.on.root() is Domain:
             self._wait(key[0])
         with self._mutex:
             self._alive()
             self.performed.append((operation, key))
             if kind in self._refused:
                 raise self._refused[kind]
-            if kind not in _PERFORM:
-                raise NotSupported(f"{self.uri}: the fake cannot {kind.__name__}")
             target: Any = self._target(kind, key)
             told: Told = []
+        if kind not in _PERFORM:
+            return self._objects_perform(operation, key, task)
+        with self._mutex:
             values = _PERFORM[kind](self, target, operation, told)
             if isinstance(target, _Guest) and kind is not guest.ReadXml:
                 told.append(Changed(root=target.root))
             self._tell(told)
             return values or {}
+
+    def _objects_perform(self, operation: Operation, key: Key, task: Task) -> Mapping[str, Any]:
+        """What is no domain's own. Without the mutex while data is moved, which takes as long as its client likes."""
+        kind = type(operation)
+        if kind.moves is None:
+            with self._mutex:
+                values = self._objects.perform(operation, key, task)
+        else:
+            values = self._objects.perform(operation, key, task)
+        if kind.needs is not Access.OBSERVE:
+            top = kind.on.root()
+            with self._mutex:
+                self._tell([Changed(root=(top, key[: len(top.key_fields())]))])
+        return values
 
     def listen(self, heard: Callable[[Heard], None]) -> None:
         self._heard = heard
@@ -521,7 +553,16 @@ class Fake:
             self._alive()
             active = sum(d.active for d in self._guests.values())
             self._readings += 1
-            return Batch(rows=[self._host(active, len(self._guests) - active)])
+            host = self._host(active, len(self._guests) - active)
+            beneath = self._objects.beneath((Host, host.key), [host]) if self.shape.details else ()
+            return Batch(rows=[host, *beneath])
+
+    def _read_objects(self, roots: Sequence[Root]) -> Batch:
+        self._wait(None)
+        self._pause()
+        with self._mutex:
+            self._alive()
+            return Batch(rows=[row for root in roots for row in self._objects.rows(root)])
 
     def _read(self, domains: Iterable[_Guest]) -> Batch:
         self._wait(None)
@@ -538,7 +579,10 @@ class Fake:
                 if domain.uuid in self._broken:
                     failed[domain.root] = self._broken[domain.uuid]
                 elif self._guests.get(domain.uuid) is domain:
-                    rows += self._rows(domain, now)
+                    own = self._rows(domain, now)
+                    rows += own
+                    if self.shape.details:
+                        rows += self._objects.beneath(domain.root, own)
         return Batch(rows=rows, failed=failed)
 
     def _rows(self, d: _Guest, now: datetime) -> list[Row]:
@@ -586,7 +630,7 @@ class Fake:
         since = self._connected_at or now
         used = sum(d.memory for d in self._guests.values() if d.active)
         spent = self._readings * 5_000_000_000
-        return Host(
+        host = Host(
             hypervisor=self.name, hostname="fake.example", uuid=str(uuid.uuid5(_NAMESPACE, f"host/{self.shape.seed}")),
             uri=self.uri, driver="Fake", hypervisor_version="1.0.0", daemon_version="9.0.0", library_version="9.0.0",
             connected=True, connected_at=since, connection_uptime=int((now - since).total_seconds()), encrypted=False,
@@ -600,6 +644,7 @@ class Fake:
             firmware_version="1.0", security_model="none", security_doi="0", migration=True,
             guest_architectures="i686 x86_64", refreshed=now, problem="", counters_since=since,
         )  # fmt: skip
+        return host.replace(**{f.name: value(f, "Host", 1) for f in Host.fields if host.values[f.position] is None})
 
     # --- waiting and telling
 
@@ -641,16 +686,19 @@ class Fake:
     # --- performing
 
     def _target(self, kind: type[Operation], key: Key) -> "_Guest | None":
-        if kind.on is Host:
-            if key != (self.name,):
+        top = kind.on.root()
+        if top is Host:
+            if key[:1] != (self.name,):
                 raise NotFound(f"host {key[0]}: the connection is called {self.name}")
+            return None
+        if top is not Domain:
             return None
         found = self._guests.get(key[0])
         if found is None:
             raise NotFound(f"domain {key[0]}: no domain with this UUID")
         if found.uuid in self._broken:
             raise self._broken[found.uuid]
-        allowed = kind.allowed
+        allowed = kind.allowed if kind.on is Domain else None
         if allowed is not None and found.state not in allowed.values:
             raise Invalid(f"domain {found.name}: cannot {kind.verb()}: {_why_not(found, kind)}")
         return found
@@ -815,10 +863,6 @@ _PERFORM: Mapping[type[Operation], Callable[..., Mapping[str, Any] | None]] = {
     guest.SetUserPassword: Fake._set_password,
     guest.Undefine: Fake._undefine,
 }
-
-_missing = [o.__name__ for o in MODEL.operations if o not in _PERFORM]
-if _missing:
-    raise DeclarationError(f"the fake does not perform {', '.join(_missing)}")
 
 
 def _why_not(d: _Guest, kind: type[Operation]) -> str:
