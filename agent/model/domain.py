@@ -342,6 +342,13 @@ class ModificationImpact(Flags):
     CONFIG = 2, "config", "The definition, from the next start on.", "VIR_DOMAIN_AFFECT_CONFIG"
 
 
+class VcpuFlags(Flags):
+    """How vCPUs are changed; none plugs or unplugs them."""
+
+    GUEST = 1, "guest", "The guest agent switches them on or off, and they stay plugged in.", "VIR_DOMAIN_VCPU_GUEST"
+    HOTPLUGGABLE = 2, "hotpluggable", "Those that are added to the definition can be unplugged later.", "VIR_DOMAIN_VCPU_HOTPLUGGABLE"
+
+
 class XmlFlags(Flags):
     """Which definition of a domain is read, and how much of it. Secrets in it are never given out."""
 
@@ -422,6 +429,7 @@ class SetVcpus(Operation, on=Domain, number=10, needs=Access.OPERATE, api=("virD
 
     vcpus: Count = argument(1, "The new number.", low=1)
     impact: ModificationImpact = argument(2, "What the change applies to.", default=ModificationImpact(0))
+    flags: VcpuFlags = argument(3, "How they are changed.", default=VcpuFlags(0))
 
 
 class SetAutostart(Operation, on=Domain, number=11, needs=Access.OPERATE, api="virDomainSetAutostart", sets="autostart"):

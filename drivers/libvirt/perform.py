@@ -60,7 +60,7 @@ def _set_memory(do: Doing, domain: Any, operation: on_domain.SetMemory) -> None:
 
 
 def _set_vcpus(do: Doing, domain: Any, operation: on_domain.SetVcpus) -> None:
-    do(domain.setVcpusFlags, operation.vcpus, flags(operation.impact))
+    do(domain.setVcpusFlags, operation.vcpus, flags(operation.impact) | flags(operation.flags))
 
 
 def _set_autostart(do: Doing, domain: Any, operation: on_domain.SetAutostart) -> None:
