@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.driver import Task
+from agent.errors import NotSupported
 from agent.schema.declare import Key, Operation, Row
 from drivers.libvirt.calls import Calls
 
@@ -42,6 +43,13 @@ class Doing:
     def wrong(self, why: str) -> str:
         """The text of an error of our own, in the form of all others."""
         return f"{self.called}: {self.doing}: {why}"
+
+    def newer(self, thing: Any, function: str, version: str) -> Callable[..., Any]:
+        """A function of a libvirt object that came with a version. NotSupported if the library here is older."""
+        found: Callable[..., Any] | None = getattr(thing, function, None)
+        if found is None:
+            raise NotSupported(self.wrong(f"the libvirt library here is older than {version}"))
+        return found
 
 
 Action = Callable[[Doing, Any, Any], Outs | None]

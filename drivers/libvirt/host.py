@@ -14,6 +14,7 @@ from agent.schema.declare import Row
 from drivers.libvirt import xml
 from drivers.libvirt.calls import Calls
 from drivers.libvirt.doing import Actions, Doing, Outs
+from drivers.libvirt.processors import numbered
 from drivers.libvirt.symbols import flags, member, number
 
 _MERGING = {
@@ -72,7 +73,7 @@ def _cells(calls: Calls, name: str) -> Iterable[Row]:
     free = _soft(calls, calls.virt.getCellsFreeMemory, 0, max(numbers) + 1) or []
     for cell, place in zip(cells, numbers, strict=True):
         yield NumaCell(
-            host=name, number=place, memory=_kib(cell), cpus=_cpu_list(cell),
+            host=name, number=place, memory=_kib(cell), cpus=numbered(int(each.get("id")) for each in cell.findall("cpus/cpu")),
             free=free[place] // 1024 if place < len(free) else None,
         )  # fmt: skip
         yield from _pages(calls, name, place, cell)
@@ -91,17 +92,6 @@ def _pages(calls: Calls, name: str, place: int, cell: Any) -> Iterable[Row]:
 def _kib(cell: Any) -> int | None:
     memory = cell.findtext("memory")
     return int(memory) if memory is not None and memory.isdecimal() else None
-
-
-def _cpu_list(cell: Any) -> str:
-    """Processor numbers as a list of numbers and ranges: 0-3,6."""
-    ranges: list[list[int]] = []
-    for place in sorted(int(each.get("id")) for each in cell.findall("cpus/cpu")):
-        if ranges and ranges[-1][1] == place - 1:
-            ranges[-1][1] = place
-        else:
-            ranges.append([place, place])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
 
 
 # --- operations

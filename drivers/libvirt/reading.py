@@ -40,6 +40,7 @@ from drivers.libvirt.doing import Asked
 from drivers.libvirt.domains import DETAILS
 from drivers.libvirt.kinds import KINDS
 from drivers.libvirt.kinds.kind import Kind
+from drivers.libvirt.processors import cpu_list
 
 BATCH = 200
 """Domains in one call: libvirt-python builds the whole answer under the GIL, and one RPC message holds 32 MiB."""
@@ -801,14 +802,3 @@ def _flag(told: int | None) -> bool | None:
 def version_text(number: int | None) -> str | None:
     """7002022 is 7.2.22; None and 0, which some hypervisors give, are no version."""
     return f"{number // 1000000}.{number // 1000 % 1000}.{number % 1000}" if number else None
-
-
-def cpu_list(allowed: Sequence[bool]) -> str:
-    """Processor numbers as a list of numbers and ranges: 0-3,6."""
-    ranges: list[list[int]] = []
-    for number, may in enumerate(allowed):
-        if may and ranges and ranges[-1][1] == number - 1:
-            ranges[-1][1] = number
-        elif may:
-            ranges.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)

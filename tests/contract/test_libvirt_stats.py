@@ -14,7 +14,8 @@ from agent.model.domain import DomainState, DomainStateReason
 from agent.model.vcpu import VcpuState
 from agent.schema.declare import Row
 from drivers.libvirt import stats
-from drivers.libvirt.reading import cpu_list, version_text
+from drivers.libvirt.processors import cpu_list
+from drivers.libvirt.reading import version_text
 
 
 def declared(row: type[Row]) -> list[tuple[str, str]]:

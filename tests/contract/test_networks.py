@@ -308,7 +308,7 @@ def test_metadata_is_noted_and_read_where_libvirt_can(networks_of: Networks) -> 
         for operation in (note, read):
             error = networks_of.refused(operation, network)
             assert isinstance(error, NotSupported)
-            assert str(error).endswith(f"cannot {operation.verb()}: needs libvirt 9.7")
+            assert str(error).endswith(f"cannot {operation.verb()}: the libvirt library here is older than 9.7")
     networks_of.do(on.UndefineNetwork(), network)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import libvirt
 
-from agent.errors import Failed, Invalid, NotSupported
+from agent.errors import Failed, Invalid
 from agent.model import domain_control as on
 from agent.schema.declare import Row
 from drivers.libvirt import symbols
@@ -119,22 +119,15 @@ def _dirty_rate(do: Doing, domain: Any, operation: on.MeasureDirtyRate) -> Outs:
     raise Failed(do.wrong("the hypervisor did not end the measurement"))
 
 
-def _newer(do: Doing, thing: Any, function: str, version: str) -> Any:
-    found = getattr(thing, function, None)
-    if found is None:
-        raise NotSupported(do.wrong(f"the libvirt library here is older than {version}"))
-    return found
-
-
 def _autostart_once(do: Doing, domain: Any, operation: on.SetAutostartOnce) -> Outs:
-    change = _newer(do, domain, "setAutostartOnce", "11.2")
-    before = bool(do(_newer(do, domain, "autostartOnce", "11.2")))
+    change = do.newer(domain, "setAutostartOnce", "11.2")
+    before = bool(do(do.newer(domain, "autostartOnce", "11.2")))
     do(change, int(operation.once))
     return {"before": before}
 
 
 def _reload_graphics(do: Doing, domain: Any, _operation: on.ReloadGraphics) -> None:
-    do(_newer(do, domain, "graphicsReload", "10.2"), 0, 0)
+    do(do.newer(domain, "graphicsReload", "10.2"), 0, 0)
 
 
 def _state(do: Doing, domain: Any, _operation: on.ReadState) -> Outs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import libvirt
@@ -14,6 +14,7 @@ from agent.model.iothread import IOThread
 from agent.schema.declare import Operation, Row
 from drivers.libvirt import xml
 from drivers.libvirt.doing import Actions, Asked, Doing
+from drivers.libvirt.processors import cpu_list
 from drivers.libvirt.symbols import flags, member, number
 
 _SCHEDULER = (
@@ -73,7 +74,7 @@ def _tuning(asked: Asked) -> Row:
     columns |= {name: _lines(columns[name]) for name in columns if name.startswith("device_")}
     columns |= _renamed(soft(domain.memoryParameters, 0), _MEMORY)
     columns |= _numa(soft(domain.numaParameters, 0) or {})
-    columns |= {"emulator_affinity": _cpu_list(soft(domain.emulatorPinInfo, 0))}
+    columns |= {"emulator_affinity": _allowed(soft(domain.emulatorPinInfo, 0))}
     columns |= _confined(asked)
     return on.DomainTuning(domain=asked.uuid, scheduler=kind[0], **columns)
 
@@ -130,7 +131,7 @@ def _iothreads(asked: Asked) -> Iterator[Row]:
     for place, affinity in told:
         workers = {name: _whole(written.get(str(place)), name) for name in _POOL}
         yield IOThread(
-            domain=asked.uuid, number=place, affinity=_cpu_list(affinity), poll_max=polls.get(f"iothread.{place}.poll-max-ns"),
+            domain=asked.uuid, number=place, affinity=_allowed(affinity), poll_max=polls.get(f"iothread.{place}.poll-max-ns"),
             poll_grow=polls.get(f"iothread.{place}.poll-grow"), poll_shrink=polls.get(f"iothread.{place}.poll-shrink"), **workers,
         )  # fmt: skip
 
@@ -175,17 +176,9 @@ def _lines(text: str | None) -> str | None:
     return "\n".join(",".join(parts[at : at + 2]) for at in range(0, len(parts), 2))
 
 
-def _cpu_list(allowed: Sequence[bool] | None) -> str | None:
-    """Processor numbers as a list of numbers and ranges: 0-3,6."""
-    if allowed is None or not isinstance(allowed, list | tuple):
-        return None
-    ranges: list[list[int]] = []
-    for place, may in enumerate(allowed):
-        if may and ranges and ranges[-1][1] == place - 1:
-            ranges[-1][1] = place
-        elif may:
-            ranges.append([place, place])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
+def _allowed(allowed: Any) -> str | None:
+    """The processors allowed, or None where libvirt tells none."""
+    return cpu_list(allowed) if isinstance(allowed, list | tuple) else None
 
 
 # --- changing
@@ -284,21 +277,13 @@ def _disk_limits(do: Doing, domain: Any, operation: on.SetDiskLimits) -> None:
 _GROUP = {name: theirs for name, theirs in _IO.items() if name != "shared_with"}
 
 
-def _newer(do: Doing, thing: Any, function: str, version: str) -> Any:
-    """A function that the installed library may be too old for."""
-    found = getattr(thing, function, None)
-    if found is None:
-        raise NotSupported(do.wrong(f"the libvirt library here is older than {version}"))
-    return found
-
-
 def _limit_group(do: Doing, domain: Any, operation: on.SetLimitGroup) -> None:
-    function = _newer(do, domain, "setThrottleGroup", "11.2")
+    function = do.newer(domain, "setThrottleGroup", "11.2")
     do(function, operation.group, _given(do, operation, _GROUP), _impact(do, domain, operation))
 
 
 def _remove_group(do: Doing, domain: Any, operation: on.RemoveLimitGroup) -> None:
-    do(_newer(do, domain, "delThrottleGroup", "11.2"), operation.group, _impact(do, domain, operation))
+    do(do.newer(domain, "delThrottleGroup", "11.2"), operation.group, _impact(do, domain, operation))
 
 
 def _bandwidth(do: Doing, domain: Any, operation: on.SetBandwidth) -> None:
@@ -306,7 +291,7 @@ def _bandwidth(do: Doing, domain: Any, operation: on.SetBandwidth) -> None:
 
 
 def _announce(do: Doing, domain: Any, _operation: on.AnnounceNic) -> None:
-    do(_newer(do, domain, "announceInterface", "12.4"), do.key[-1], 0)
+    do(do.newer(domain, "announceInterface", "12.4"), do.key[-1], 0)
 
 
 def _add_iothread(do: Doing, domain: Any, operation: on_iothread.AddIOThread) -> None:

@@ -286,21 +286,14 @@ def _create_port(do: Doing, network: Any, operation: on.CreateNetworkPort) -> Ou
 
 
 def _set_metadata(do: Doing, network: Any, operation: on.SetNetworkMetadata) -> None:
-    function = _newer(do, network, "setMetadata")
+    function = do.newer(network, "setMetadata", "9.7")
     kind = number(operation.type.libvirt)
     do(function, kind, operation.value, operation.prefix, operation.namespace, flags(operation.impact))
 
 
 def _read_metadata(do: Doing, network: Any, operation: on.ReadNetworkMetadata) -> Outs:
-    function = _newer(do, network, "metadata")
+    function = do.newer(network, "metadata", "9.7")
     return {"value": do(function, number(operation.type.libvirt), operation.namespace, flags(operation.impact))}
-
-
-def _newer(do: Doing, network: Any, name: str) -> Callable[..., Any]:
-    function: Callable[..., Any] | None = getattr(network, name, None)
-    if function is None:
-        raise NotSupported(do.wrong("needs libvirt 9.7"))
-    return function
 
 
 def _port_of(do: Doing, network: Any) -> Any:
