@@ -12,14 +12,17 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from agent.alarms import Alarms
 from agent.cim.classes import build
 from agent.cim.service import Service as CimService
 from agent.config import Config, Endpoint, Hypervisor, SnmpEndpoint, needs_restart, reloaded
 from agent.demo import Addresses
-from agent.driver import Driver
-from agent.errors import ConfigError
+from agent.driver import Driver, LogSettings
+from agent.errors import ConfigError, VirtmapError
+from agent.events import Events, Limits, Sequence
 from agent.hypervisors import fault_of, is_own, user_of
 from agent.inventory import Inventory, Pace
 from agent.model import MODEL
@@ -37,8 +40,10 @@ STOP_LIMIT = 5.0
 """Seconds in which everything has to come to its end before it is left as it is."""
 
 
-def driver(hypervisor: Hypervisor) -> Driver:
-    """The driver for a URI: the fake for fake:, libvirt for everything else. ConfigError if it is no URI of a hypervisor."""
+def driver(hypervisor: Hypervisor, logs: LogSettings | None = None) -> Driver:
+    """The driver for a URI: the fake for fake:, libvirt for everything else, which serves the logs of its domains by `logs`.
+    ConfigError if it is no URI of a hypervisor.
+    """
     if (fault := fault_of(hypervisor.uri)) is not None:
         raise ConfigError(f"hypervisor {hypervisor.name}: uri: {fault}")
     if is_own(hypervisor.uri):
@@ -52,7 +57,9 @@ def driver(hypervisor: Hypervisor) -> Driver:
     login = Login(
         user=hypervisor.user or user_of(hypervisor.uri), password=hypervisor.password, read_only=hypervisor.read_only
     )
-    return LibvirtDriver(hypervisor.name, hypervisor.uri, login=login, monitor_events=hypervisor.monitor_events)
+    return LibvirtDriver(
+        hypervisor.name, hypervisor.uri, login=login, monitor_events=hypervisor.monitor_events, logs=logs
+    )
 
 
 class Agent:
@@ -60,15 +67,29 @@ class Agent:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        drivers = [driver(h) for h in config.hypervisors]
+        logs = replace(config.logs, retained=self._retained)
+        drivers = [driver(h, logs) for h in config.hypervisors]
         self.pauses = Pauses()
         self.state = State(config.state.directory)
         self.inventories = {d.name: self._inventory(d) for d in drivers}
         each = config.snmp.operations_per_user if config.snmp is not None else PER_PRINCIPAL
         spool = Spool(Path(config.spool.directory) if config.spool.directory else None, config.spool.limit)
         self.operations = Operations(self.inventories, self.state, per_principal=each, spool=spool)
+        number = Sequence(self.state)
+        self.events = {name: Events(i, number.next, limits=_limits(config)) for name, i in self.inventories.items()}
+        self.alarms = {name: Alarms(i, config.alarms, self.events[name].tell) for name, i in self.inventories.items()}
         self._snmp: SnmpService | None = None
         self._cim: CimService | None = None
+
+    def _retained(self, hypervisor: str, path: str, result: str) -> None:
+        """The retention of logs removed a file, or could not."""
+        try:
+            self.state.audit(
+                principal="retention", front_end="agent", operation="CleanLogs", hypervisor=hypervisor, target=path,
+                result=result,
+            )  # fmt: skip
+        except VirtmapError as error:
+            log.error("%s: not in the audit trail: %s", path, error)
 
     def _inventory(self, one: Driver) -> Inventory:
         settings = self.config.inventory
@@ -90,19 +111,21 @@ class Agent:
         self.pauses.install()
         for inventory in self.inventories.values():
             inventory.start()
+        for alarms in self.alarms.values():
+            alarms.start()
         return Addresses(snmp=snmp, http=http, https=https)
 
     async def _start_snmp(self) -> tuple[SnmpEndpoint, ...]:
         if self.config.snmp is None:
             return ()
-        self._snmp = SnmpService(self.config, self.inventories, self.operations, self.state)
+        self._snmp = SnmpService(self.config, self.inventories, self.operations, self.state, self.events)
         return await self._snmp.start()
 
     async def _start_cim(self) -> tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]]:
         if self.config.cim is None:
             return (), ()
         await asyncio.to_thread(build, MODEL)  # which takes half a second, in which SNMP is answered already
-        self._cim = CimService(self.config, self.inventories, self.operations, self.state)
+        self._cim = CimService(self.config, self.inventories, self.operations, self.state, self.events)
         return await self._cim.start()
 
     async def read(self, limit: float) -> list[str]:
@@ -125,13 +148,20 @@ class Agent:
             reload_cim()
         if kept.snmp is not None:
             self.operations.per_principal = kept.snmp.operations_per_user
+        for alarms in self.alarms.values():
+            alarms.reload(kept.alarms)
         later = needs_restart(self.config, config)
         self.config = kept
         log.info("reloaded%s", f"; waits for a restart: {', '.join(later)}" if later else "")
 
     async def stop(self) -> None:
         """Stop listening, let running operations end for a moment, drop the connections. Bounded, and never raises."""
-        steps: list[Callable[[], Awaitable[None]]] = []
+        for events in self.events.values():
+            try:
+                events.stop()
+            except Exception:
+                log.exception("what was to be told is not")
+        steps: list[Callable[[], Awaitable[None]]] = [a.stop for a in self.alarms.values()]
         if self._snmp is not None:
             steps.append(self._snmp.stop)
         if self._cim is not None:
@@ -144,6 +174,10 @@ class Agent:
             except TimeoutError:
                 log.warning("%s did not end within %g s and is left", step, STOP_LIMIT)
         self.state.close()
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(burst=config.events.burst, rate=config.events.rate)
 
 
 async def run(

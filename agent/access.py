@@ -23,10 +23,22 @@ def permitted(principal: Principal, operation: type[Operation]) -> bool:
     return principal.role >= operation.needs
 
 
-def authorize(principal: Principal, operation: type[Operation]) -> None:
-    """Denied, unless the principal's role reaches the level that the operation needs."""
+def authorize_kind(principal: Principal, operation: type[Operation]) -> None:
+    """Denied, unless the principal's role reaches the level that the operation needs, whatever its arguments."""
     if not permitted(principal, operation):
-        raise Denied(
-            f"{principal.name}: {operation.__name__} needs the role {operation.needs.name.lower()}, "
-            f"and it has {principal.role.name.lower()}"
-        )
+        raise _denied(principal, operation.__name__, operation.needs)
+
+
+def authorize(principal: Principal, operation: Operation) -> None:
+    """Denied, unless the principal's role reaches the levels that the operation, and the arguments that it is given, need."""
+    kind = type(operation)
+    authorize_kind(principal, kind)
+    for f in kind.arguments():
+        if f.needs is not None and principal.role < f.needs and operation.values[f.position] != f.default:
+            raise _denied(principal, f"{kind.__name__} with {f.name}", f.needs)
+
+
+def _denied(principal: Principal, what: str, level: Access) -> Denied:
+    return Denied(
+        f"{principal.name}: {what} needs the role {level.name.lower()}, and it has {principal.role.name.lower()}"
+    )

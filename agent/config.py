@@ -22,14 +22,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import argon2
 
+from agent.driver import LogRule, LogSettings, Retention
 from agent.errors import ConfigError
 from agent.hypervisors import fault_of, is_own
-from agent.schema.declare import Access
-from agent.schema.types import Secret
+from agent.model import MODEL, Domain
+from agent.model.alarm import AlarmKind
+from agent.model.log import LogKind
+from agent.model.occurrence import PerceivedSeverity
+from agent.patterns import PatternError, Search
+from agent.schema.declare import Access, Severity
+from agent.schema.types import Enumeration, Secret
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
@@ -198,8 +204,10 @@ class SnmpView:
 @dataclass(frozen=True, kw_only=True)
 class SnmpTarget:
     """Who is told of notifications: by community (versions 1 and 2c) or as a user (version 3), as well protected as that
-    user can be. An inform is sent again `retries` times, `timeout` seconds apart. `include` and `exclude` are subtrees of
-    notification OIDs; none included means all. No `hypervisors` means all.
+    user can be. An inform is sent again `retries` times, `timeout` seconds apart, and all that after a pause again, until it has
+    waited for `expiry` seconds; `queue` of them wait at most. `include` and `exclude` are subtrees of notification OIDs; none
+    included means all. No `hypervisors` means all. `domains` are patterns of a shell for the names of domains, `kinds` kinds of
+    rows, none of them meaning all; `severity` is the least that is told of.
     """
 
     name: str
@@ -213,6 +221,11 @@ class SnmpTarget:
     include: tuple[Oid, ...] = ()
     exclude: tuple[Oid, ...] = ()
     hypervisors: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    severity: Severity = Severity.INFORMATION
+    expiry: float = 3600.0
+    queue: int = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +236,7 @@ class Snmp:
     whomever it lets. `engine_id` is made once and remembered if it is None. `contact`, `name` and `location` can be SET if
     they are None. `answer_limit` bounds answers to messages without authentication, in octets; `operations_per_user` is
     the number of operations of one principal that may run at once; the two switches are the first values of VM-MIB's.
+    `log_limit` is how many notifications NOTIFICATION-LOG-MIB shows of each hypervisor at most; 0 leaves it out.
     """
 
     listen: tuple[SnmpEndpoint, ...] = (SnmpEndpoint(host="127.0.0.1", port=SNMP_PORT),)
@@ -240,6 +254,7 @@ class Snmp:
     authentication_traps: bool = True
     vm_notifications: bool = False
     vm_bulk_notifications: bool = False
+    log_limit: int = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,6 +356,34 @@ class Inventory:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventSettings:
+    """How many events of one object, a domain with all that belongs to it say, are told in a row, and how many a second then;
+    of what is beyond that the last of each kind is told, and the others are counted."""
+
+    burst: int = 50
+    rate: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmRule:
+    """What is called wrong: a value of its kind that is `raise_at` or more for `hold` seconds, until it is below `clear_below` for
+    `clear_hold` seconds. Watched is what fits one of the shell patterns: names of `domains`, of `disks` in them, of `pools`; all
+    where there are none, and likewise of `hypervisors`."""
+
+    name: str
+    kind: AlarmKind
+    raise_at: int
+    clear_below: int
+    hold: float
+    clear_hold: float
+    severity: PerceivedSeverity = PerceivedSeverity.WARNING
+    domains: tuple[str, ...] = ()
+    disks: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    hypervisors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole configuration. The first hypervisor is the default one; `snmp` or `cim` is None when not served."""
 
@@ -357,6 +400,9 @@ class Config:
     state: StateSettings = field(default_factory=StateSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     inventory: Inventory = field(default_factory=Inventory)
+    events: EventSettings = field(default_factory=EventSettings)
+    alarms: tuple[AlarmRule, ...] = ()
+    logs: LogSettings = field(default_factory=LogSettings)
 
 
 def load(path: str | Path) -> Config:
@@ -389,6 +435,9 @@ def parse(text: str, base: str | Path = ".") -> Config:
         state=top.table("state", _state, StateSettings()),
         spool=top.table("spool", _spool, SpoolSettings()),
         inventory=top.table("inventory", _inventory, Inventory()),
+        events=top.table("events", _events, EventSettings()),
+        alarms=top.tables("alarm", _alarm),
+        logs=top.table("logs", _logs, LogSettings()),
         **(snmp or {}),
         **(cim or {}),
     )
@@ -412,7 +461,7 @@ RELOADED = frozenset(
 
 _ENTRIES = ("communities", "users", "certificates", "views", "targets")
 _CIM_ENTRIES = ("accounts", "cim_certificates")
-_SECTIONS = ("snmp", "cim", "state", "spool", "inventory")
+_SECTIONS = ("snmp", "cim", "state", "spool", "inventory", "events", "logs")
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:
@@ -433,7 +482,7 @@ def reloaded(old: Config, new: Config) -> Config:
 
     ConfigError if what is new does not fit what stays, such as a community of a hypervisor that was added too.
     """
-    kept = replace(old, accounts=new.accounts)
+    kept = replace(old, accounts=new.accounts, alarms=new.alarms)
     if old.snmp is not None:
         entries = {name: getattr(new, name) for name in _ENTRIES}
         kept = replace(kept, snmp=replace(old.snmp, **_changed("snmp", new)), **entries)
@@ -601,6 +650,19 @@ def _one_of(names: Iterable[str]) -> Callable[[str, Any], str]:
     return one
 
 
+E = TypeVar("E", bound=Enumeration)
+
+
+def _labelled(kind: type[E]) -> Callable[[str, Any], E]:
+    """Reads a member of an enumeration of the model by its label."""
+    members = {member.label: member for member in kind}
+
+    def one(path: str, value: Any) -> E:
+        return members[_one_of(members)(path, value)]
+
+    return one
+
+
 def _name(path: str, value: Any) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", _text(path, value)):
         raise ConfigError(f"{path}: {value!r} is not 1 to 32 letters, digits, dots, hyphens and underscores")
@@ -658,6 +720,22 @@ def _role(path: str, value: Any) -> Access:
     return roles[value]
 
 
+_PLAIN = {"storedsecret": "secret"}
+"""Kinds of rows that have a plainer name where there are no values of secrets."""
+
+
+def _event_kind(path: str, value: Any) -> str:
+    """The kind of a row that something may happen to."""
+    kinds = {event.on.__name__.lower() for event in MODEL.events}
+    words = {_PLAIN.get(kind, kind): kind for kind in sorted(kinds)}
+    return words[_one_of(words)(path, value)]
+
+
+def _severity(path: str, value: Any) -> Severity:
+    severities = {s.name.lower(): s for s in Severity}
+    return severities[_one_of(severities)(path, value)]
+
+
 def _list(read: Callable[[str, Any], T], *, empty: bool = False) -> Callable[[str, Any], tuple[T, ...]]:
     def several(path: str, value: Any) -> tuple[T, ...]:
         if not isinstance(value, list):
@@ -680,12 +758,18 @@ def _seconds(low: float, high: float) -> Callable[[str, Any], float]:
     return seconds
 
 
-def _rate(path: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{path}: must be a number of requests a second, not {_kind(value)}")
-    if not 0 < value <= 10**6:
-        raise ConfigError(f"{path}: {value} is not above 0 and at most 1000000 requests a second")
-    return float(value)
+def _each_second(what: str) -> Callable[[str, Any], float]:
+    def rate(path: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigError(f"{path}: must be a number of {what} a second, not {_kind(value)}")
+        if not 0 < value <= 10**6:
+            raise ConfigError(f"{path}: {value} is not above 0 and at most 1000000 {what} a second")
+        return float(value)
+
+    return rate
+
+
+_rate = _each_second("requests")
 
 
 def _whole(low: int, high: int) -> Callable[[str, Any], int]:
@@ -836,6 +920,7 @@ def _snmp(table: _Table) -> dict[str, Any]:
         authentication_traps=_flag,
         vm_notifications=_flag,
         vm_bulk_notifications=_flag,
+        log_limit=_whole(0, 100_000),
     )
     if behind and "listen" not in table.given:
         snmp = replace(snmp, listen=())
@@ -959,6 +1044,11 @@ def _target(table: _Table) -> SnmpTarget:
         include=_list(_oid),
         exclude=_list(_oid),
         hypervisors=_list(_text),
+        domains=_list(_text),
+        kinds=_list(_event_kind),
+        severity=_severity,
+        expiry=_seconds(1, 30 * 86_400),
+        queue=_whole(1, 100_000),
     )
     needed, senseless = ("user", "community") if target.version == "3" else ("community", "user")
     if getattr(target, needed) is None:
@@ -967,6 +1057,9 @@ def _target(table: _Table) -> SnmpTarget:
         raise ConfigError(f"{table.at(senseless)}: has no place in version {target.version}; it needs {needed} alone")
     if target.inform and target.version == "1":
         raise ConfigError(f"{table.at('inform')}: version 1 has no informs; use version 2c or 3")
+    for key in ("expiry", "queue"):
+        if key in table.given and not target.inform:
+            raise ConfigError(f"{table.at(key)}: is for informs, and traps do not wait; add inform = true")
     _check_subtrees(table, target.include, target.exclude)
     return target
 
@@ -1041,6 +1134,111 @@ def _spool(table: _Table) -> SpoolSettings:
     return table.made(SpoolSettings, directory=table.file, limit=_whole(1, 2**63 - 1))
 
 
+def _events(table: _Table) -> EventSettings:
+    return table.made(EventSettings, burst=_whole(1, 1_000_000), rate=_each_second("events"))
+
+
+_TRUTHS = (AlarmKind.DOWN, AlarmKind.DISCONNECTED)
+"""Kinds of alarms that are so or not; all others have a value to hold against a threshold."""
+
+_COUNTED = (AlarmKind.IO_ERRORS, AlarmKind.LOG)
+"""Kinds whose value is a number of things that happened; of the other values each is a percentage."""
+
+_OF_DOMAINS = (
+    AlarmKind.CPU, AlarmKind.MEMORY, AlarmKind.DISK, AlarmKind.STEAL, AlarmKind.IO_ERRORS, AlarmKind.DOWN, AlarmKind.LOG,
+)  # fmt: skip
+_FITTING = {
+    "raise": tuple(k for k in AlarmKind if k not in _TRUTHS),
+    "clear": tuple(k for k in AlarmKind if k not in _TRUTHS),
+    "domains": _OF_DOMAINS,
+    "disks": (AlarmKind.DISK, AlarmKind.IO_ERRORS),
+    "pools": (AlarmKind.POOL,),
+}
+"""Keys of an alarm that not every kind has."""
+
+ALARM_HOLD = 60.0
+COUNTED_CLEAR_HOLD = 300.0
+"""Seconds until an alarm is raised, and cleared. What only happened once is told at once, and stays for longer."""
+
+
+def _alarm(table: _Table) -> AlarmRule:
+    values = table.values(**{
+        "name": _name, "kind": _labelled(AlarmKind), "raise": _whole(1, 2**63 - 1), "clear": _whole(1, 2**63 - 1),
+        "for": _seconds(0, 30 * 86_400), "clear_for": _seconds(0, 30 * 86_400), "severity": _labelled(PerceivedSeverity),
+        "domains": _list(_text), "disks": _list(_text), "pools": _list(_text), "hypervisors": _list(_text),
+    })  # fmt: skip
+    for needed in ("name", "kind", *(() if values.get("kind") in _TRUTHS else ("raise",))):
+        if needed not in values:
+            raise ConfigError(f"{table.at(needed)}: is missing")
+    kind: AlarmKind = values["kind"]
+    for key, kinds in _FITTING.items():
+        if key in values and kind not in kinds:
+            raise ConfigError(f"{table.at(key)}: has no place in an alarm of kind {kind.label}")
+    reached = values.pop("raise", 1)
+    below = values.pop("clear", reached - reached // 10)
+    if kind not in (*_TRUTHS, *_COUNTED) and reached > 100:
+        raise ConfigError(f"{table.at('raise')}: {reached} is more than 100 percent")
+    if below > reached:
+        raise ConfigError(f"{table.at('clear')}: {below} is above {reached}, at which the alarm is raised")
+    hold = values.pop("for", 0.0 if kind in _COUNTED else ALARM_HOLD)
+    clear_hold = values.pop("clear_for", max(hold, COUNTED_CLEAR_HOLD) if kind in _COUNTED else hold)
+    return AlarmRule(raise_at=reached, clear_below=below, hold=hold, clear_hold=clear_hold, **values)
+
+
+def _logs(table: _Table) -> LogSettings:
+    rules = table.tables("rule", _log_rule)
+    values = table.values(
+        serve=_flag,
+        directories=_list(_directory),
+        device_directories=_list(_directory),
+        records=_whole(0, 1000),
+        follow=_flag,
+        retention_age=_seconds(60, 10**9),
+        retention_size=_whole(1, 2**63 - 1),
+        retention_gone=_flag,
+        retention_dry=_flag,
+        retention_interval=_seconds(1, 30 * 86_400),
+    )
+    policy = {key.removeprefix("retention_"): values.pop(key) for key in list(values) if key.startswith("retention_")}
+    if rules and not (values.get("follow", True) and values.get("serve", True)):
+        raise ConfigError(f"{table.at('rule[0]')}: nothing is looked for in logs that are not followed")
+    if policy.get("gone") and "age" not in policy:
+        raise ConfigError(f"{table.at('retention_age')}: is missing; retention_gone needs it")
+    if policy and not policy.keys() & {"age", "size"}:
+        raise ConfigError(f"{table.at('retention_age')}: is missing; a retention needs retention_age or retention_size")
+    return LogSettings(rules=rules, retention=Retention(**policy) if policy else None, **values)
+
+
+def _log_rule(table: _Table) -> LogRule:
+    return table.made(
+        LogRule,
+        name=_name,
+        pattern=_regular,
+        severity=_labelled(PerceivedSeverity),
+        domains=_list(_text),
+        kinds=_list(_labelled(LogKind)),
+    )
+
+
+def _directory(path: str, value: Any) -> str:
+    """A directory, which the hypervisor and not this file has to know, so that it is not relative to this file's folder."""
+    if not _text(path, value).startswith("/") or ".." in value.split("/"):
+        raise ConfigError(f"{path}: {value!r} must begin with a slash, and not go up")
+    return str(value)
+
+
+def _regular(path: str, value: Any) -> re.Pattern[str]:
+    """A regular expression that can be looked for without going back, whatever a guest writes."""
+    try:
+        made = re.compile(_text(path, value))
+        Search(made)
+    except (re.error, PatternError, OverflowError, RecursionError) as error:
+        raise ConfigError(f"{path}: {value!r} is no pattern to look for: {error}") from None
+    if made.search(""):
+        raise ConfigError(f"{path}: {value!r} is found in every line")
+    return made
+
+
 def _inventory(table: _Table) -> Inventory:
     return table.made(
         Inventory,
@@ -1064,6 +1262,10 @@ def _check(config: Config) -> None:
     """What one entry says of another is so. ConfigError names the path."""
     _unique("hypervisor", "name", (h.name for h in config.hypervisors))
     _unique("account", "name", (a.name for a in config.accounts))
+    _unique("alarm", "name", (a.name for a in config.alarms))
+    _unique("logs.rule", "name", (r.name for r in config.logs.rules))
+    _check_logs(config)
+    _check_alarms(config)
     _unique("snmp.user", "name", (u.name for u in config.users))
     _unique("snmp.view", "name", (v.name for v in config.views))
     _unique("snmp.target", "name", (t.name for t in config.targets))
@@ -1077,6 +1279,42 @@ def _check(config: Config) -> None:
     _check_cim_certificates(config)
     _check_targets(config)
     _check_references(config)
+
+
+def _check_logs(config: Config) -> None:
+    """No hypervisor takes the logs of another one's domains for those of domains that are no more."""
+    policy = config.logs.retention
+    if policy is not None and policy.gone and config.logs.directories and len(config.hypervisors) > 1:
+        raise ConfigError(
+            "logs.retention_gone: with directories of their own, and several hypervisors, nobody can say whose domains are gone; "
+            "leave one of them out"
+        )
+    if policy is not None and policy.gone:
+        seen: dict[tuple[str, ...], str] = {}
+        for hypervisor in config.hypervisors:
+            other = seen.setdefault(_log_places(hypervisor), hypervisor.name)
+            if other != hypervisor.name:
+                raise ConfigError(
+                    f"logs.retention_gone: {other} and {hypervisor.name} have their logs in the same directories, and each would "
+                    "take those of the other's domains for logs of domains that are gone"
+                )
+
+
+def _log_places(hypervisor: Hypervisor) -> tuple[str, ...]:
+    """What the directories of a hypervisor's logs follow from, by its URI; its name, if it has none, or if only its socket can
+    tell, which is left to whoever reads them."""
+    parts = urlsplit(hypervisor.uri)
+    kind, _, transport = parts.scheme.partition("+")
+    parameters = parse_qs(parts.query)
+    if (
+        parts.netloc
+        or transport not in ("", "unix")
+        or kind not in ("qemu", "lxc", "xen", "bhyve")
+        or "socket" in parameters
+    ):
+        return (hypervisor.name,)
+    root = parameters.get("root", [""])[0] if parts.path == "/embed" else ""
+    return kind, "session" if parts.path == "/session" else "system", root.rstrip("/")
 
 
 def _check_addresses(path: str, endpoints: Iterable[Endpoint]) -> None:
@@ -1165,11 +1403,30 @@ def _check_cim_certificates(config: Config) -> None:
                 raise ConfigError(f"{path}.{key}: is not that of cim.client_certificate[{j}], which is the same user's")
 
 
+_BENEATH_DOMAINS = frozenset(
+    row.__name__.lower() for row in MODEL.rows if row.root() is Domain or any(f.ref is Domain for f in row.fields)
+)
+"""Kinds of rows that are domains, belong to one, or name one."""
+
+
+def _check_alarms(config: Config) -> None:
+    """An alarm that counts lines has lines to count."""
+    for i, alarm in enumerate(config.alarms):
+        if alarm.kind is AlarmKind.LOG and not (config.logs.rules and config.logs.serve and config.logs.follow):
+            raise ConfigError(
+                f"alarm[{i}].kind: log counts lines that match a [[logs.rule]], with logs that are served and followed"
+            )
+
+
 def _check_targets(config: Config) -> None:
     """A user to send as is there, and may see the hypervisors that the target is told of."""
     users = {u.name: u for u in config.users}
     for i, target in enumerate(config.targets):
         path = f"snmp.target[{i}]"
+        if target.domains and target.kinds and not _BENEATH_DOMAINS.intersection(target.kinds):
+            raise ConfigError(
+                f"{path}.domains: of what is of kind {', '.join(target.kinds)} nothing belongs to a domain"
+            )
         if target.user is None:
             continue
         if target.user not in users:
@@ -1196,6 +1453,8 @@ def _check_references(config: Config) -> None:
         _known(f"snmp.client_certificate[{i}].view", [certificate.view], views)
     for i, target in enumerate(config.targets):
         _known(f"snmp.target[{i}].hypervisors", target.hypervisors, hypervisors)
+    for i, alarm in enumerate(config.alarms):
+        _known(f"alarm[{i}].hypervisors", alarm.hypervisors, hypervisors)
 
 
 def _known(path: str, named: Iterable[str], names: Iterable[str]) -> None:

@@ -7,13 +7,19 @@ connection of the configuration; it survives the connections it makes.
 Reading goes in two steps, so that one hung or broken guest costs its own rows: `plan` says which roots (hosts, domains)
 exist and cuts the reading into pieces of bounded size; each `Piece.read` gives the rows of its roots and of everything
 that belongs to them. What a piece could not read is in `Batch.failed`, by root; a piece that raises fails all its roots.
+
+Logs are rows like all others (Log, LogFile, LogRecord), of hypervisors on the agent's own host. A driver that serves them
+takes LogSettings when it is made, and tells of lines that match a rule as LogMatched.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.errors import Invalid, VirtmapError
+from agent.model.log import LogKind
+from agent.model.occurrence import PerceivedSeverity
 from agent.schema.declare import Event, Key, Operation, Row
 
 Root = tuple[type[Row], Key]
@@ -51,6 +57,8 @@ class Plan:
     pieces: Sequence[Piece]
     at_once: int | None = None
     kept: frozenset[Root] = frozenset()
+    unheard: bool = False
+    """The hypervisor tells no events: what happened is only found by comparing readings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +70,12 @@ class Changed:
 
 @dataclass(frozen=True, kw_only=True)
 class Happened:
-    """An event, with the key of the row that it is about."""
+    """An event, with the key of the row that it is about, and the name of the object, of the outermost one if the row belongs to
+    another, where the hypervisor tells it: that of a domain which is gone before it was ever read is known from here only."""
 
     event: Event
     key: Key
+    name: str | None = field(default=None, compare=False)  # it says of the same event only more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +136,50 @@ class Nobody:
 
 
 NOBODY = Nobody()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogRule:
+    """What to look for in logs: a line that `pattern` is found in is told, with this severity, of the domains whose names fit
+    one of the shell patterns `domains`, and of logs of these `kinds`; all where there are none."""
+
+    name: str
+    pattern: re.Pattern[str]
+    severity: PerceivedSeverity = PerceivedSeverity.WARNING
+    domains: tuple[str, ...] = ()
+    kinds: tuple[LogKind, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """Which older files of logs are to go: those that are older than `age` seconds, and the oldest where all of a log take more
+    than `size` bytes; None for no such limit. With `gone`, also the logs of domains that are no more, once they are of that
+    age. It is carried out every `interval` seconds, or, while `dry`, only told in the log of the agent."""
+
+    age: float | None = None
+    size: int | None = None
+    gone: bool = False
+    dry: bool = True
+    interval: float = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSettings:
+    """How the logs of domains are served, if they are on the agent's own host: the directories in which the hypervisor writes
+    them, where those are not libvirt's own; those beneath which devices may have their logs, where a definition says so; how many
+    of the last records of each are shown; whether lines are followed as they are written. With `serve` off nothing is read at
+    all."""
+
+    serve: bool = True
+    directories: tuple[str, ...] = ()
+    device_directories: tuple[str, ...] = ()
+    records: int = 20
+    follow: bool = True
+    rules: tuple[LogRule, ...] = ()
+    retention: Retention | None = None
+    retained: Callable[[str, str, str], None] | None = None
+    """Is told of each file that the retention removed, or could not: the name of the hypervisor, its path, and how that ended. In a
+    thread of the driver, so that it may wait."""
 
 
 class Driver(Protocol):

@@ -10,20 +10,22 @@ needs any more is taken apart bit by bit, in a worker.
 """
 
 import asyncio
+import itertools
 import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from agent.driver import Changed, Driver, Happened, Heard, Lost, Piece, Plan, Root
 from agent.errors import Busy, Failed, Unreachable, VirtmapError
-from agent.layout import DRIVEN, Indexes, Layout, Read, grouped, root_of
+from agent.layout import DRIVEN, Indexes, Layout, Patch, Read, grouped, patched, root_of
 from agent.model import MODEL, Host, Reading
 from agent.schema.declare import Event, Row
 from agent.snapshot import Snapshot, Table, Values, atoms, internal_table
@@ -38,10 +40,20 @@ LINGER = 0.5
 """Seconds after which a replaced snapshot is taken apart. Who still reads it loses nothing."""
 
 SETTLE = 0.05
-"""Seconds that changes are collected before they are read: starting a domain raises a handful of events."""
+"""Seconds from one reading of what changed to the next at least: starting a domain raises a handful of events. The first of
+them is read at once."""
 
-BESIDE = 0.25
-"""Seconds that changes wait for a reading of everything, which shows them too; then they are read beside it."""
+FEW = 32
+"""Roots that are read in one go and put in their places in the snapshot."""
+
+FEW_PIECES = 4
+"""And pieces that they may take: these are read one after the other."""
+
+HEARD_AT_ONCE = 16
+"""Events that are taken before the loop gets its turn again."""
+
+MANY = 500
+"""Roots that changed, of which more are not read beside a reading of everything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +108,20 @@ class Inventory:
         self._lost_at: float | None = time.monotonic()
         self._problem = "not connected yet"
         self._duration = 0.0
+        self._settled = 0.0
         self._refreshed_at: datetime | None = None
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: list[Callable[[Happened], None]] = []
         self._preparers: list[Callable[[Table], None]] = []
-        self._publishers: list[Callable[[], None]] = []
+        self._publishers: list[tuple[Callable[[], None], Callable[[Sequence[Patch]], None] | None]] = []
+        self._hearing: deque[Heard] = deque()
+        self._told_to_hear = False
+        self._beside: dict[Root, Read] = {}
+        self._building = False
+        self._connection_listeners: list[Callable[[bool, str], None]] = []
+        self.unheard = False
+        """Whether the hypervisor tells no events, so that what happened is only found by comparing readings."""
         self._read_listeners: list[Callable[[frozenset[Root] | None, float], None]] = []
         self._lingering: set[asyncio.Task[None]] = set()
         self._refreshed: asyncio.Condition = asyncio.Condition()
@@ -129,14 +149,21 @@ class Inventory:
         """Call `prepare`, in the thread that builds snapshots, with each table before it is published."""
         self._preparers.append(prepare)
 
-    def on_publish(self, published: Callable[[], None]) -> None:
-        """Call `published`, in the loop's thread, right after each new snapshot."""
-        self._publishers.append(published)
+    def on_publish(
+        self, published: Callable[[], None], patched: Callable[[Sequence[Patch]], None] | None = None
+    ) -> None:
+        """Call `published`, in the loop's thread, right after each new snapshot; if there is a `patched`, call that in its place
+        after one in which some rows of some tables were replaced, and nothing was prepared."""
+        self._publishers.append((published, patched))
 
     def on_read(self, read: Callable[[frozenset[Root] | None, float], None]) -> None:
         """Call `read`, in the loop's thread, after each new snapshot for which something was read, with the roots that
         were asked for (None: all) and the moment, by the monotonic clock, at which that began."""
         self._read_listeners.append(read)
+
+    def on_connection(self, changed: Callable[[bool, str], None]) -> None:
+        """Call `changed`, in the loop's thread, when the connection was made, or is lost, with the reason for that."""
+        self._connection_listeners.append(changed)
 
     def look_again(self, root: Root) -> None:
         """This root may have changed: read it soon."""
@@ -185,6 +212,8 @@ class Inventory:
     async def _refresh(self, only: Sequence[Root] | None) -> None:
         began = time.monotonic()
         limit = self.pace.call_limit
+        if only is not None and len(only) <= FEW and await self._refresh_few(only):
+            return
         try:
             plan = await self.workers.run(partial(self.driver.plan, only), limit=limit, what="list the domains")
             reads = await self._read(plan)
@@ -196,11 +225,82 @@ class Inventory:
             raise
         self._problem = ""
         if only is None:
+            self.unheard = plan.unheard
             self._duration = time.monotonic() - began
             self._refreshed_at = datetime.now(UTC)
         await self._publish(reads, began, partial(self._gone, plan, only))
         for read_now in self._read_listeners:
             read_now(None if only is None else frozenset(only), began)
+
+    async def _refresh_few(self, only: Sequence[Root]) -> bool:
+        """Read a few roots in one go, and put them in their places in the snapshot; whether that was all there was to do. Not
+        where the last reading failed, or where rows came or went: that is for a reading that lays everything out."""
+        if self._problem or not self._connected:
+            return False
+        began = time.monotonic()
+        try:
+            before = self.snapshot
+            reads, found = await self.workers.run(
+                partial(self._read_few, only, began, before), limit=self.pace.call_limit, what=f"{self.name}: read"
+            )
+        except Exception:  # noqa: BLE001 - whatever it is, the whole way meets it again, and tells of it
+            return False
+        if not reads:
+            return False
+        told = frozenset(only)
+        if self.snapshot is not before:
+            reads = [read for each in reads if (read := self._newer(each)) is not None]
+            found = patched(self.snapshot, reads)
+            if self._building:  # what is newer than what was read here may not be published yet
+                told &= frozenset().union(*(read.roots for read in reads))
+                self._changed.update(set(only) - told)
+        if found is None or self._problem or not self._connected:
+            return False
+        for read in reads:
+            for root, rows in read.rows.items():
+                self._beside[root] = Read(began=began, roots=frozenset((root,)), rows={root: rows}, failed={})
+        self._patch(found)
+        async with self._refreshed:
+            self._refreshed.notify_all()
+        for read_now in self._read_listeners:
+            read_now(told, began)
+        return True
+
+    def _newer(self, read: Read) -> Read | None:
+        """What was read, without the roots of which the snapshot has something newer by now; None if nothing is left."""
+        rows = {root: rows for root, rows in read.rows.items() if self._newest(root) <= read.began}
+        return Read(began=read.began, roots=frozenset(rows), rows=rows, failed={}) if rows else None
+
+    def _newest(self, root: Root) -> float:
+        """When the reading of a root began that is in the snapshot."""
+        beside = self._beside.get(root)
+        return self._layout.began(root) if beside is None else max(beside.began, self._layout.began(root))
+
+    def _read_few(self, only: Sequence[Root], began: float, before: Snapshot) -> tuple[list[Read], list[Patch] | None]:
+        """In a worker thread: all pieces, one after the other, and what they change in a snapshot; nothing if there is more to it,
+        as when a root is gone."""
+        plan = self.driver.plan(only)
+        if len(plan.pieces) > FEW_PIECES:
+            return [], None
+        reads = []
+        for piece in plan.pieces:
+            batch = piece.read()
+            if batch.failed:
+                return [], None
+            reads.append(grouped(batch, piece.roots, began))
+        whole = frozenset(only) <= frozenset().union(*(read.roots for read in reads))
+        return (reads, patched(before, reads)) if whole else ([], None)
+
+    def _patch(self, found: Sequence[Patch]) -> None:
+        """Publish a snapshot with some rows replaced."""
+        self.snapshot = self.snapshot.with_tables([patch.table for patch in found])
+        if not self._building:
+            self._layout.shown(self.snapshot)
+        for published, quick in self._publishers:
+            if quick is not None:
+                quick(found)
+            else:
+                published()
 
     def _gone(self, plan: Plan, only: Sequence[Root] | None) -> frozenset[Root]:
         """The roots that a plan does not name although it should, did they exist."""
@@ -257,15 +357,37 @@ class Inventory:
     async def _published(self, reads: Sequence[Read], began: float | None, gone: Gone) -> None:
         async with self._publishing:
             host = self._host_changes()
-            build = partial(self._build, reads, gone, began, host, self.snapshot)
-            # Our own work, on nothing that can hang; the limit is only there so that no wait is without one.
-            built = await self._builder.run(build, limit=60.0, what=f"{self.name}: build the snapshot")
+            beside, self._beside = self._beside, {}
+            build = partial(self._build, (*beside.values(), *reads), gone, began, host, self.snapshot)
+            self._building = True
+            try:
+                # Our own work, on nothing that can hang; the limit is only there so that no wait is without one.
+                built = await self._builder.run(build, limit=60.0, what=f"{self.name}: build the snapshot")
+            except BaseException:
+                self._beside = {**beside, **self._beside}
+                raise
+            finally:
+                self._building = False
             self._discard(built.replaced)
             self.snapshot = self.snapshot.with_tables([*built.tables, self._reading(built)])
-            for published in self._publishers:
+            self._layout.shown(self.snapshot)
+            for published, _ in self._publishers:
                 published()
+            self._patch_again()
         async with self._refreshed:
             self._refreshed.notify_all()
+
+    def _patch_again(self) -> None:
+        """Put into the new snapshot what was read while it was built, unless it has something newer."""
+        newer = [read for root, read in self._beside.items() if read.began > self._layout.began(root)]
+        if not newer:
+            return
+        found = patched(self.snapshot, newer)
+        if found is None:  # rows came or went
+            self._changed.update(root for read in newer for root in read.roots)
+            self._wake.set()
+        else:
+            self._patch(found)
 
     def _discard(self, held: list[list[Values]]) -> None:
         """Hold the records of a snapshot for a moment, so that they are freed by degrees and not where it is let go."""
@@ -321,7 +443,22 @@ class Inventory:
         """Called by the driver, in a thread of its own."""
         if self._loop is None or self._loop.is_closed():
             return
-        self._loop.call_soon_threadsafe(self._heard, heard)
+        self._hearing.append(heard)
+        if not self._told_to_hear:
+            self._told_to_hear = True
+            self._loop.call_soon_threadsafe(self._heard_some)
+
+    def _heard_some(self) -> None:
+        """Some of what was heard, in order; the rest when others have had their turn."""
+        self._told_to_hear = False  # before any is taken, lest one that comes meanwhile is forgotten
+        for _ in range(min(HEARD_AT_ONCE, len(self._hearing))):
+            try:
+                self._heard(self._hearing.popleft())
+            except Exception:
+                log.exception("%s: a fault of the driver, or of the agent", self.name)
+        if self._hearing and not self._told_to_hear:
+            self._told_to_hear = True
+            asyncio.get_running_loop().call_soon(self._heard_some)
 
     def _heard(self, heard: Heard) -> None:
         match heard:
@@ -330,7 +467,7 @@ class Inventory:
             case Happened():
                 if heard.event.changes:
                     self._changed.add(root_of(heard.event.on, heard.key))
-                told = Happened(event=self._with_previous(heard), key=heard.key)
+                told = replace(heard, event=self._with_previous(heard))
                 for listener in self._listeners:
                     listener(told)
             case Lost(reason=reason):
@@ -351,6 +488,8 @@ class Inventory:
             log.warning("%s: connection lost: %s", self.name, reason)
             self._connected = False
             self._lost_at = time.monotonic()
+            for changed in self._connection_listeners:
+                changed(False, reason or "connection lost")
         self._problem = reason or "connection lost"
 
     async def _run(self) -> None:
@@ -382,6 +521,8 @@ class Inventory:
             else:
                 log.info("%s: connected to %s", self.name, self.driver.uri)
                 self._connected, self._lost_at, self._problem = True, None, ""
+                for changed in self._connection_listeners:
+                    changed(True, "")
 
     def _forgotten(self) -> frozenset[Root]:
         """What is not shown any longer: everything, once the connection has been lost for long."""
@@ -410,15 +551,12 @@ class Inventory:
                 due = time.monotonic()
 
     async def _read_everything(self) -> None:
-        """All at once; but where that takes long, because a guest hangs or there are very many, what changes meanwhile is
-        read beside it, and is not told with values of before."""
-        covered, self._changed = self._changed, set()
+        """All at once; what changes meanwhile is read beside it, so that nobody waits long to be told of it."""
+        if len(self._changed) > MANY:
+            self._changed.clear()
         reading = asyncio.create_task(self._unless_busy(None))
         reading.add_done_callback(lambda _: self._wake.set())
         try:
-            await asyncio.wait([reading], timeout=BESIDE)
-            if not reading.done():
-                self._changed |= covered
             while self._connected and not reading.done():
                 if self._changed:
                     await self._read_what_changed()
@@ -433,8 +571,11 @@ class Inventory:
             del reading  # an error that it ended with refers to this frame
 
     async def _read_what_changed(self) -> None:
-        await asyncio.sleep(SETTLE)
-        changed, self._changed = list(self._changed), set()
+        if len(self._changed) < FEW and (wait := self._settled - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+        changed = list(itertools.islice(self._changed, FEW))
+        self._changed.difference_update(changed)
+        self._settled = time.monotonic() + SETTLE
         await self._unless_busy(changed)
 
     async def _unless_busy(self, only: Sequence[Root] | None) -> None:

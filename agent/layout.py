@@ -17,7 +17,7 @@ from agent.driver import Batch, Root
 from agent.errors import VirtmapError
 from agent.model import MODEL, Host
 from agent.schema.declare import Index, Key, Role, Row
-from agent.snapshot import Arc, Snapshot, Table, Values, atoms, key_getter
+from agent.snapshot import Arc, Records, Snapshot, Table, Values, atoms, key_getter
 
 log = logging.getLogger("virtmap.inventory")
 
@@ -105,6 +105,65 @@ def grouped(batch: Batch, roots: frozenset[Root], began: float) -> Read:
     return Read(began=began, roots=roots, rows=made, failed=batch.failed)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patch:
+    """A table in which some rows were replaced, none came and none went: as it was, as it is, the places of these rows, and what
+    they were."""
+
+    before: Table
+    table: Table
+    places: Sequence[int]
+    old: Sequence[Values]
+
+
+def patched(before: Snapshot, reads: Iterable[Read]) -> list[Patch] | None:
+    """What readings of a few roots change in a snapshot, without laying it out anew; None if rows came, went or failed, which
+    takes more. Quick: fit for the loop's thread."""
+    changes: dict[type[Row], dict[int, Values]] = {}
+    for read in reads:
+        if read.failed or read.rows.keys() != read.roots:
+            return None
+        for (top, key), layers in read.rows.items():
+            place = before.table(top).find(key)
+            if place is None:
+                return None
+            arc = before.table(top).indexes[place]
+            for row, rows in zip(_FAMILY[top], layers, strict=True):
+                table = before.table(row)
+                if not rows and not table.indexes:
+                    continue
+                found = _places(table, top, arc, row, rows)
+                if found is None:
+                    return None
+                for at, values in zip(found, rows, strict=True):
+                    if table.records[at] != values:
+                        changes.setdefault(row, {})[at] = values
+    return [_patch(before.table(row), changed) for row, changed in changes.items()]
+
+
+def _patch(before: Table, changes: Mapping[int, Values]) -> Patch:
+    whole = before.records if isinstance(before.records, Records) else Records(before.records)
+    return Patch(
+        before=before,
+        table=Table(before.row, whole.replaced(changes), before.indexes, before),
+        places=tuple(changes),
+        old=tuple(map(before.records.__getitem__, changes)),
+    )
+
+
+def _places(table: Table, top: type[Row], arc: Arc, row: type[Row], rows: Sequence[Values]) -> list[int] | None:
+    """Where the rows of one root stand in a table; None if they are not the very ones that stand there."""
+    first, stop = 0, len(table.indexes)
+    if top.index is not Index.SCALAR:
+        first, stop = bisect_left(table.indexes, arc), bisect_left(table.indexes, (arc[0] + 1,))
+    if stop - first != len(rows):
+        return None
+    found = list(map(table.find, map(_KEY[row], rows)))
+    if any(at is None or not first <= at < stop for at in found) or len(set(found)) != len(found):
+        return None
+    return found  # type: ignore[return-value]  # none is None
+
+
 class Layout:
     """The rows of one hypervisor, by root."""
 
@@ -158,6 +217,15 @@ class Layout:
                 del self._known[root]
                 self._fresh.add(root)
 
+    def began(self, root: Root) -> float:
+        """When the reading of a root began that counts; before all times if there is none."""
+        known = self._known.get(root)
+        return float("-inf") if known is None else known.began
+
+    def shown(self, snapshot: Snapshot) -> None:
+        """This is published; readings that were patched into it are to be taken with the next tables."""
+        self._last = [snapshot.table(row) for row in DRIVEN]
+
     def mark_host(self, **changes: Any) -> None:
         """Change columns of the host's row: what the inventory knows of the connection."""
         self._fresh.add(self._host)
@@ -191,7 +259,8 @@ class Layout:
                         return None
                     records.setdefault(row, list(table.records))[start : start + len(arcs)] = rows
         return [
-            Table(t.row, records[t.row], t.indexes, t) if t.row in records else t for t in map(before.table, DRIVEN)
+            Table(t.row, Records(records[t.row]), t.indexes, t) if t.row in records else t
+            for t in map(before.table, DRIVEN)
         ]
 
     def _anew(self, before: Snapshot) -> list[Table]:
@@ -350,4 +419,4 @@ def _mark(known: _Known, row: type[Row], **changes: Any) -> None:
 def _table(row: type[Row], arcs: list[Arc], values: list[Values], before: Snapshot) -> Table:
     indexes = tuple(arcs)
     old = before.table(row).indexes
-    return Table(row, values, old if old == indexes else indexes, before.table(row))
+    return Table(row, Records(values), old if old == indexes else indexes, before.table(row))

@@ -192,7 +192,7 @@ class Operations:
         self._trail = trail
         self._spool = spool or Spool(None, 0)
         self.transfers = Transfers()
-        self._underway: dict[int, tuple[_Task, type[Operation], str]] = {}
+        self._underway: dict[int, tuple[_Task, Operation, str]] = {}
         self._limit = limit
         self._at_once = at_once
         self.per_principal = per_principal
@@ -266,7 +266,7 @@ class Operations:
         target = self.describe(hypervisor, kind, key)
         inventory = self._inventories[hypervisor]
         try:
-            authorize(principal, kind)
+            authorize(principal, operation)
             if wrong := malformed(operation) or self._wrong_data(operation, remote=remote):
                 raise Invalid(f"{target}: {wrong}")
             known = inventory.snapshot.table(kind.on)
@@ -282,7 +282,7 @@ class Operations:
             raise
         job = self._begin(principal, hypervisor, kind.__name__, target)
         watched = _Task(asyncio.get_running_loop(), partial(self._progressed, hypervisor, job, watch))
-        self._underway[job] = (watched, kind, target)
+        self._underway[job] = (watched, operation, target)
         task = asyncio.create_task(self._do(principal, inventory, operation, key, job, target, watched, ticket))
         self._keep(task)
         if watch is not None:
@@ -319,11 +319,11 @@ class Operations:
 
     async def _cancel(self, principal: Principal, inventory: Inventory, job: int, target: str) -> Result:
         """Stop a job. Denied to whoever could not have begun it; Invalid if it has ended, or cannot be stopped."""
-        task, kind, what = self._underway.get(job, (None, Cancel, ""))
-        authorize(principal, kind)
+        task, operation, what = self._underway.get(job, (None, Cancel(), ""))
+        authorize(principal, operation)
         if task is None or job not in self._running[inventory.name]:
             raise WrongState(f"{target}: it has ended")
-        what = f"{target}: cannot cancel {kind.__name__} of {what}"
+        what = f"{target}: cannot cancel {type(operation).__name__} of {what}"
         if not task.cancelable:
             raise NotSupported(f"{what}: the hypervisor cannot stop it")
         task.canceled_by = principal.name

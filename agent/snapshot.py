@@ -4,10 +4,11 @@ Values live in plain tuples of atoms (enumerations as their numbers), which the 
 domains one of its passes over row objects would take a third of a second.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain, islice
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from agent.model import MODEL
 from agent.schema.declare import Key, Row
@@ -38,6 +39,67 @@ def atoms(row: type[Row], values: Values) -> Values:
         if plain[place] is not None:
             plain[place] = int(plain[place])
     return tuple(plain)
+
+
+CHUNK = 256
+"""Rows that are kept together; a page of SNMP has as many."""
+
+
+class Records(Sequence[Values]):
+    """The records of a table, which nobody changes. With some replaced it is another one, which shares all the rest: to copy
+    ten thousand would mean to touch each of them, and they are in no cache of the processor."""
+
+    __slots__ = ("_chunks", "_length")
+
+    def __init__(self, records: Sequence[Values] = ()) -> None:
+        self._chunks = [list(records[at : at + CHUNK]) for at in range(0, len(records), CHUNK)]
+        self._length = len(records)
+
+    def replaced(self, changes: Mapping[int, Values]) -> "Records":
+        """These, with others at some places."""
+        made = Records()
+        made._chunks, made._length = list(self._chunks), self._length
+        for number in {place // CHUNK for place in changes}:
+            made._chunks[number] = list(self._chunks[number])
+        for place, values in changes.items():
+            made._chunks[place // CHUNK][place % CHUNK] = values
+        return made
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, at: int) -> Values: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Values]: ...
+    def __getitem__(self, at: int | slice) -> Values | list[Values]:
+        if isinstance(at, slice):
+            return self._slice(*at.indices(self._length))
+        if at < 0:
+            at += self._length
+        if not 0 <= at < self._length:
+            raise IndexError(at)
+        return self._chunks[at // CHUNK][at % CHUNK]
+
+    def _slice(self, first: int, stop: int, step: int) -> list[Values]:
+        if step != 1:
+            return [self[at] for at in range(first, stop, step)]
+        number, skip = divmod(first, CHUNK)
+        if first < stop <= (number + 1) * CHUNK:
+            return self._chunks[number][skip : skip + stop - first]
+        return list(islice(chain.from_iterable(self._chunks[number:]), skip, skip + max(0, stop - first)))
+
+    def __iter__(self) -> Iterator[Values]:
+        return chain.from_iterable(self._chunks)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def shares(self, other: "Records", number: int) -> bool:
+        """Whether a chunk is the very one of other records."""
+        return self._chunks[number] is other._chunks[number]
 
 
 class Table:
@@ -112,5 +174,5 @@ class Snapshot:
 
 def internal_table(row: type[Row], rows: Sequence[Row]) -> Table:
     """The table of rows that no driver fills, given in the order of their keys."""
-    records = [atoms(row, r.values) for r in rows]
-    return Table(row, records, tuple((r.key[-1],) for r in rows))
+    records, key_of = [atoms(row, r.values) for r in rows], key_getter(row)
+    return Table(row, records, tuple((key_of(values)[-1],) for values in records))

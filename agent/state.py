@@ -36,6 +36,9 @@ KEPT_RECORDS = 100_000
 
 PRUNED_EVERY = 1_000
 
+INFORMS = "inform:"
+"""What the names of the queues of informs begin with; those of indications are the ids of their destinations."""
+
 Parent = tuple[int, ...]
 
 _SCHEMA_1 = """
@@ -372,12 +375,13 @@ class State:
 
     def change_queues(
         self, *, put: Sequence[Queued] = (), tried: Iterable[Queued] = (), done: Iterable[Queued] = (),
-        gone: Iterable[str] = (), longest: int,
+        gone: Iterable[str] = (), longest: int | None,
     ) -> dict[str, int]:  # fmt: skip
-        """Put messages into queues, note the attempts of those that were tried, take out those that are done with, and forget
-        the queues that are gone: one commit. Where more than `longest` wait then, the oldest go; gives how many in which
-        queue. Failed if nothing of it could be written."""
+        """Forget the queues that are gone, put messages into queues, note the attempts of those that were tried, and take out those
+        that are done with: one commit. Where more than `longest` wait then, if that is not None, the oldest go; gives
+        how many in which queue. Failed if nothing of it could be written."""
         with self._mutex, self._writing() as db:
+            db.executemany("delete from undelivered where queue = ?", [(name,) for name in gone])
             db.executemany(
                 "insert or replace into undelivered values (?, ?, ?, ?, ?, ?)",
                 [(m.queue, m.place, m.at, m.reason, m.body, m.attempts) for m in put],
@@ -387,8 +391,8 @@ class State:
                 [(m.attempts, m.queue, m.place) for m in tried],
             )
             db.executemany("delete from undelivered where queue = ? and place = ?", [(m.queue, m.place) for m in done])
-            db.executemany("delete from undelivered where queue = ?", [(name,) for name in gone])
-            dropped = {name: _shorten(db, name, longest) for name in {m.queue for m in put}}
+            names = {m.queue for m in put} if longest is not None else ()
+            dropped = {name: _shorten(db, name, longest or 0) for name in names}
         return {name: count for name, count in dropped.items() if count}
 
 

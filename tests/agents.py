@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from agent.access import Principal
+from agent.events import Events
 from agent.inventory import Inventory, Pace
 from agent.model import Domain
 from agent.operations import Operations
@@ -82,6 +84,7 @@ class World:
     operations: Operations
     trail: Trail
     engine: Engine
+    events: Events
     clock: list[float]
 
     def ask(self, datagram: bytes, host: str = "127.0.0.1", port: int = 40000) -> Any:
@@ -154,7 +157,9 @@ async def world(
         inventories, operations, secured,
         **{"engine_id": ENGINE_ID, "standards": standards() if serves is None else serves, "clock": lambda: clock[0], **engine},
     )  # fmt: skip
-    made = World(driver, memory, inventory, operations, trail, answering, clock)
+    numbers = itertools.count(1)
+    events = Events(inventory, lambda: next(numbers))
+    made = World(driver, memory, inventory, operations, trail, answering, events, clock)
     try:
         for one in inventories.values():
             one.start()
@@ -162,6 +167,7 @@ async def world(
                 await asyncio.wait_for(one.wait_refreshed(), 20)
         yield made
     finally:
+        events.stop()
         driver.release()
         await operations.stop(limit=1.0)
         for one in inventories.values():

@@ -102,7 +102,7 @@ def to_qemu():
 
 libvirt = qemu = test = None
 between = True  # two messages of QEMU
-waiting = []
+waiting, rest = [], ""
 while True:
     ready, _, _ = select.select([each for each in (monitor, control, libvirt, qemu, test) if each], [], [])
     if monitor in ready:
@@ -112,11 +112,12 @@ while True:
         test = control.accept()[0]
         socket.send_fds(test, [device.encode()], [channel])
     if test in ready:
-        told = test.recv(64)
+        told = test.recv(4096).decode()
         if not told:
             test.close()
             test = None
-        waiting += told.decode().split()
+        *lines, rest = (rest + told).split("\\n")
+        waiting += lines
     for source, target in ((libvirt, qemu), (qemu, libvirt)):
         if source is None or source not in ready:
             continue
@@ -135,6 +136,9 @@ while True:
             between = data.endswith(b"\\n")
     while waiting and between and libvirt is not None:
         event = waiting.pop(0)
+        if event.startswith("{"):
+            libvirt.sendall(event.encode() + b"\\r\\n")
+            continue
         told = {"id": device, "open": event == "OPEN"} if event in ("OPEN", "CLOSE") else {"guest": True, "reason": "guest"}
         message = {"event": "VSERPORT_CHANGE" if "id" in told else event, "data": told}
         message["timestamp"] = {"seconds": int(time.time()), "microseconds": 0}
@@ -228,6 +232,10 @@ class GuestAgent:
         """The guest closes the port: the agent ends."""
         with contextlib.suppress(OSError):  # the guest has gone already
             self._tell("CLOSE")
+
+    def say(self, message: str) -> None:
+        """Have libvirt hear this from QEMU's monitor, as it is. It is one line, and begins with a brace."""
+        self._tell(message)
 
     def _tell(self, event: str) -> None:
         """Have libvirt hear from QEMU what QEMU cannot know, since there is no operating system."""

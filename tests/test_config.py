@@ -19,11 +19,13 @@ from agent.config import (
     SECRET_FILE_OCTETS,
     USER_OCTETS,
     Account,
+    AlarmRule,
     Cim,
     CimCertificate,
     Community,
     Config,
     Endpoint,
+    EventSettings,
     Inventory,
     Receivers,
     Snmp,
@@ -39,8 +41,12 @@ from agent.config import (
     parse,
     reloaded,
 )
+from agent.driver import LogSettings, Retention
 from agent.errors import ConfigError
-from agent.schema.declare import Access
+from agent.model.alarm import AlarmKind
+from agent.model.log import LogKind
+from agent.model.occurrence import PerceivedSeverity
+from agent.schema.declare import Access, Severity
 from agent.schema.types import Secret
 from agent.snmp import message3, protection, usm
 
@@ -71,6 +77,7 @@ operations_per_user = 2
 authentication_traps = false
 vm_notifications = true
 vm_bulk_notifications = true
+log_limit = 50
 
 [[snmp.community]]
 name = "public"
@@ -129,6 +136,11 @@ timeout = 3
 retries = 5
 include = ["1.3.6.1.6.3.1.1.5"]
 exclude = ["1.3.6.1.6.3.1.1.5.2"]
+domains = ["web*", "db"]
+kinds = ["domain", "disk", "secret"]
+severity = "minor"
+expiry = 600
+queue = 20
 hypervisors = ["local"]
 
 [[snmp.target]]
@@ -167,6 +179,22 @@ directory = "/tmp/virtmap"
 [inventory]
 interval = 2
 workers = 3
+
+[[alarm]]
+name = "full"
+kind = "disk"
+raise = 90
+clear = 75
+for = 120
+clear_for = 300
+severity = "major"
+domains = ["web*", "db?"]
+disks = ["vd*"]
+hypervisors = ["far"]
+
+[[alarm]]
+name = "lost"
+kind = "disconnected"
 """
 
 LEAST = '[[hypervisor]]\nname = "local"\nuri = "test:///default"\n[snmp]\n'
@@ -209,6 +237,7 @@ def test_everything_is_read() -> None:
         authentication_traps=False,
         vm_notifications=True,
         vm_bulk_notifications=True,
+        log_limit=50,
     )
     networks = (ipaddress.ip_network("192.0.2.0/24"), ipaddress.ip_network("127.0.0.1/32"))
     assert config.communities == (
@@ -244,7 +273,8 @@ def test_everything_is_read() -> None:
         SnmpTarget(
             name="suite", address=SnmpEndpoint(host="2001:db8::1", port=162), version="3", user="ops", inform=True,
             timeout=3.0, retries=5, include=((1, 3, 6, 1, 6, 3, 1, 1, 5),), exclude=((1, 3, 6, 1, 6, 3, 1, 1, 5, 2),),
-            hypervisors=("local",),
+            hypervisors=("local",), domains=("web*", "db"), kinds=("domain", "disk", "storedsecret"),
+            severity=Severity.MINOR, expiry=600.0, queue=20,
         ),
         SnmpTarget(
             name="old", address=SnmpEndpoint(host="192.0.2.1", port=162), version="1", community=Secret("swordfish")
@@ -285,6 +315,13 @@ def test_everything_is_read() -> None:
     )
     assert config.state.directory == "/tmp/virtmap"
     assert config.inventory == Inventory(interval=2.0, workers=3)
+    assert config.alarms == (
+        AlarmRule(
+            name="full", kind=AlarmKind.DISK, raise_at=90, clear_below=75, hold=120.0, clear_hold=300.0,
+            severity=PerceivedSeverity.MAJOR, domains=("web*", "db?"), disks=("vd*",), hypervisors=("far",),
+        ),
+        AlarmRule(name="lost", kind=AlarmKind.DISCONNECTED, raise_at=1, clear_below=1, hold=60.0, clear_hold=60.0),
+    )  # fmt: skip
 
 
 def test_what_is_left_out_has_a_safe_default() -> None:
@@ -294,12 +331,15 @@ def test_what_is_left_out_has_a_safe_default() -> None:
     assert config.snmp.authentication_traps
     assert not config.snmp.vm_notifications
     assert not config.snmp.vm_bulk_notifications
+    assert config.snmp.log_limit == 1000
     assert (config.users, config.certificates, config.views, config.targets) == ((), (), (), ())
     assert config.cim is None
     assert config.communities == ()
     assert config.accounts == ()
     assert config.cim_certificates == ()
     assert config.inventory == Inventory()
+    assert config.events == EventSettings()
+    assert parse(LEAST + "[events]\nburst = 5\nrate = 0.5").events == EventSettings(burst=5, rate=0.5)
     cim = parse(CIM).cim
     assert cim == Cim(https=(Endpoint(host="127.0.0.1", port=5989),))
     assert not cim.cleartext
@@ -307,6 +347,39 @@ def test_what_is_left_out_has_a_safe_default() -> None:
     assert {r.network for r in LOCAL_RECEIVERS} == set(LOOPBACK)
     (account,) = parse(ACCOUNT + f'password_hash = "{HASH}"').accounts
     assert account.role is Access.OBSERVE
+
+
+def test_logs_are_served_as_the_configuration_says() -> None:
+    assert parse(LEAST).logs == LogSettings()
+    logs = parse(
+        LEAST
+        + """
+[logs]
+directories = ["/srv/logs"]
+device_directories = ["/srv/consoles"]
+records = 50
+retention_age = 86400
+retention_size = 1000000
+retention_gone = true
+retention_dry = false
+retention_interval = 60
+
+[[logs.rule]]
+name = "disk"
+pattern = '(?i)I/O error|no space left'
+severity = "major"
+domains = ["web*"]
+kinds = ["hypervisor", "console"]
+"""
+    ).logs
+    assert (logs.directories, logs.records, logs.serve, logs.follow) == (("/srv/logs",), 50, True, True)
+    assert logs.device_directories == ("/srv/consoles",)
+    assert logs.retention == Retention(age=86400.0, size=1_000_000, gone=True, dry=False, interval=60.0)
+    (rule,) = logs.rules
+    assert (rule.name, rule.severity, rule.domains) == ("disk", PerceivedSeverity.MAJOR, ("web*",))
+    assert rule.kinds == (LogKind.HYPERVISOR, LogKind.CONSOLE)
+    assert rule.pattern.search("an i/o ERROR")
+    assert parse(LEAST + "[logs]\nretention_age = 60").logs.retention == Retention(age=60.0), "it only tells, at first"
 
 
 def test_indications_may_be_sent_nowhere_at_all() -> None:
@@ -366,6 +439,29 @@ def test_one_user_may_have_several_certificates() -> None:
     assert [(c.user, c.fingerprint[:2]) for c in config.certificates] == [("suite", "ab"), ("suite", "cd")]
 
 
+@pytest.mark.parametrize(("reached", "below"), [(1, 1), (5, 5), (10, 9), (90, 81), (95, 86), (100, 90)])
+def test_an_alarm_is_cleared_a_tenth_below_what_raises_it_unless_told_otherwise(reached: int, below: int) -> None:
+    (alarm,) = parse(ALARM + f'kind = "cpu"\nraise = {reached}\nfor = 30').alarms
+    assert (alarm.raise_at, alarm.clear_below) == (reached, below)
+    assert (alarm.hold, alarm.clear_hold) == (30.0, 30.0)
+    assert alarm.severity is PerceivedSeverity.WARNING
+
+
+@pytest.mark.parametrize("kind", ["ioErrors", "log"])
+def test_what_happens_once_is_an_alarm_at_once_and_for_a_while(kind: str) -> None:
+    (alarm,) = parse(ALARM + f'kind = "{kind}"\nraise = 1000\n{LOOKED_FOR}').alarms
+    assert (alarm.hold, alarm.clear_hold) == (0.0, 300.0)
+    (alarm,) = parse(ALARM + f'kind = "{kind}"\nraise = 1\nfor = 600\n{LOOKED_FOR}').alarms
+    assert (alarm.hold, alarm.clear_hold) == (600.0, 600.0)
+
+
+@pytest.mark.parametrize("kind", AlarmKind, ids=lambda k: k.label)
+def test_every_kind_of_alarm_can_be_configured(kind: AlarmKind) -> None:
+    threshold = "" if kind in (AlarmKind.DOWN, AlarmKind.DISCONNECTED) else "raise = 50"
+    (alarm,) = parse(ALARM + f'kind = "{kind.label}"\n{threshold}\n{LOOKED_FOR}').alarms
+    assert alarm.kind is kind
+
+
 PASSPHRASES = 'auth_passphrase = "swordfish1"\npriv_passphrase = "swordfish2"\n'
 USER = LEAST + '[[snmp.user]]\nname = "ops"\n'
 RIGHTS = 'auth = "SHA-256"\npriv = "AES"\n' + PASSPHRASES
@@ -377,6 +473,9 @@ COMMUNITY = LEAST + '[[snmp.community]]\nname = "swordfish"\n'
 CIM = LEAST + "[cim]\n"
 CIM_CERTIFICATE = '[[cim.client_certificate]]\nuser = "suite"\nfingerprint = "' + "ab" * 32 + '"\n'
 ACCOUNT = LEAST + '[[account]]\nname = "ops"\n'
+RULE = LEAST + "[[logs.rule]]\nname = 'r'\n"
+ALARM = LEAST + '[[alarm]]\nname = "one"\n'
+LOOKED_FOR = "[[logs.rule]]\nname = 'r'\npattern = 'error'\n"
 
 
 @pytest.mark.parametrize(
@@ -507,6 +606,29 @@ ACCOUNT = LEAST + '[[account]]\nname = "ops"\n'
             TARGET + 'version = "1"\ncommunity = "c"\nretries = -1',
             "snmp.target[0].retries: -1 is not between 0 and 100",
         ),
+        (
+            TARGET + 'kinds = ["domain", "disc"]',
+            "snmp.target[0].kinds[1]: 'disc' is none of alarm, disk, domain, host, ",
+        ),
+        (TARGET + 'kinds = ["storedsecret"]', "snmp.target[0].kinds[0]: 'storedsecret' is none of"),
+        (TARGET + "kinds = []", "snmp.target[0].kinds: must not be empty"),
+        (TARGET + 'domains = "web"', "snmp.target[0].domains: must be an array of texts, not a text"),
+        (TARGET + 'domains = ["web", ""]', "snmp.target[0].domains[1]: must not be empty"),
+        (
+            TARGET + 'severity = "grave"',
+            "snmp.target[0].severity: 'grave' is none of information, warning, minor, major, critical",
+        ),
+        (TARGET + "expiry = 0", "snmp.target[0].expiry: 0 is not between 1 and 2.592e+06"),
+        (TARGET + "queue = 0", "snmp.target[0].queue: 0 is not between 1 and 100000"),
+        (
+            TARGET + 'version = "2c"\ncommunity = "c"\nqueue = 5',
+            "snmp.target[0].queue: is for informs, and traps do not wait",
+        ),
+        (
+            TARGET + 'version = "2c"\ncommunity = "c"\nexpiry = 5',
+            "snmp.target[0].expiry: is for informs, and traps do not",
+        ),
+        (LEAST + "log_limit = -1", "snmp.log_limit: -1 is not between 0 and 100000"),
         (TARGET.replace("192.0.2.1:162", "tcp:192.0.2.1:162"), "notifications are sent over udp only"),
         (TARGET.replace("192.0.2.1:162", "192.0.2.1:0"), "snmp.target[0].address: '192.0.2.1:0' is nowhere to send to"),
         (TARGET.replace("192.0.2.1:162", "0.0.0.0:162"), "is nowhere to send to"),
@@ -591,12 +713,82 @@ ACCOUNT = LEAST + '[[account]]\nname = "ops"\n'
         (ACCOUNT + f'password_hash = "{HASH}"\nsources = ["x"]', "account[0].sources[0]: 'x' does not appear to be"),
         (ACCOUNT.replace("ops", "a:b") + f'password_hash = "{HASH}"', "account[0].name: must not hold a colon"),
         (LEAST + "[state]\ndirectory = 1", "state.directory: must be a text, not an integer"),
+        (LEAST + '[[alarm]]\nkind = "cpu"', "alarm[0].name: is missing"),
+        (ALARM + "raise = 1", "alarm[0].kind: is missing"),
+        (
+            ALARM + 'kind = "CPU"',
+            "alarm[0].kind: 'CPU' is none of cpu, memory, disk, pool, steal, ioErrors, down, log,",
+        ),
+        (ALARM + 'kind = "cpu"', "alarm[0].raise: is missing"),
+        (ALARM + 'kind = "cpu"\nraise = 101', "alarm[0].raise: 101 is more than 100 percent"),
+        (ALARM + 'kind = "hostMemory"\nraise = 101', "alarm[0].raise: 101 is more than 100 percent"),
+        (ALARM + 'kind = "cpu"\nraise = 0', "alarm[0].raise: 0 is not between 1 and"),
+        (ALARM + 'kind = "cpu"\nraise = 90.5', "alarm[0].raise: must be an integer, not a number"),
+        (ALARM + 'kind = "log"\nraise = 5\nclear = 6', "alarm[0].clear: 6 is above 5, at which the alarm is raised"),
+        (ALARM + 'kind = "down"\nraise = 1', "alarm[0].raise: has no place in an alarm of kind down"),
+        (ALARM + 'kind = "disconnected"\nclear = 1', "alarm[0].clear: has no place in an alarm of kind disconnected"),
+        (
+            ALARM + 'kind = "pool"\nraise = 9\ndomains = ["a"]',
+            "alarm[0].domains: has no place in an alarm of kind pool",
+        ),
+        (ALARM + 'kind = "cpu"\nraise = 9\ndisks = ["a"]', "alarm[0].disks: has no place in an alarm of kind cpu"),
+        (ALARM + 'kind = "disk"\nraise = 9\npools = ["a"]', "alarm[0].pools: has no place in an alarm of kind disk"),
+        (ALARM + 'kind = "down"\ndomains = []', "alarm[0].domains: must not be empty"),
+        (ALARM + 'kind = "down"\nfor = -1', "alarm[0].for: -1 is not between 0 and"),
+        (ALARM + 'kind = "down"\nseverity = "bad"', "alarm[0].severity: 'bad' is none of information, warning, minor,"),
+        (ALARM + 'kind = "down"\nhypervisors = ["far"]', "alarm[0].hypervisors: 'far' is none of local"),
+        (ALARM + 'kind = "down"\nraize = 1', "alarm[0].raize: unknown key; did you mean raise?"),
+        (ALARM + 'kind = "down"\n[[alarm]]\nname = "one"\nkind = "down"', "alarm[1].name: 'one' stands twice"),
         (LEAST + "[inventory]\ninterval = true", "inventory.interval: must be a number of seconds, not a boolean"),
         (LEAST + "[inventory]\ninterval = 0", "inventory.interval: 0 is not between 0.1 and 86400 seconds"),
         (LEAST + "[inventory]\ninterval = nan", "inventory.interval: nan is not between"),
         (LEAST + "[inventory]\nworkers = 1.5", "inventory.workers: must be an integer, not a number"),
         (LEAST + "[inventory]\nworkers = 0", "inventory.workers: 0 is not between 1 and 256"),
+        (LEAST + "[events]\nburst = 0", "events.burst: 0 is not between 1 and 1000000"),
+        (LEAST + "[events]\nrate = 0", "events.rate: 0 is not above 0 and at most 1000000 events a second"),
+        (LEAST + "[events]\nrate = true", "events.rate: must be a number of events a second, not a boolean"),
+        (LEAST + "[events]\nstorm = 1", "events.storm: unknown key"),
+        (LEAST + '[[alarm]]\nname = "l"\nkind = "log"\nraise = 1', "alarm[0].kind: log counts lines that match"),
+        (
+            LEAST + '[[snmp.target]]\nname = "t"\naddress = "127.0.0.1:162"\nversion = "2c"\ncommunity = "public"\n'
+            'domains = ["web*"]\nkinds = ["pool", "network"]',
+            "snmp.target[0].domains: of what is of kind pool, network nothing belongs to a domain",
+        ),
         (LEAST + '[state]\ndirectory = "a\\u0000b"', "state.directory: must not hold control characters"),
+        (LEAST + "[logs]\nserve = 1", "logs.serve: must be true or false, not an integer"),
+        (LEAST + "[logs]\nfollows = true", "logs.follows: unknown key; did you mean follow?"),
+        (LEAST + '[logs]\ndirectories = ["a"]', "logs.directories[0]: 'a' must begin with a slash, and not go up"),
+        (LEAST + '[logs]\ndirectories = ["/a/../b"]', "logs.directories[0]: '/a/../b' must begin"),
+        (LEAST + "[logs]\nrecords = 1001", "logs.records: 1001 is not between 0 and 1000"),
+        (LEAST + "[logs]\nretention_gone = true", "logs.retention_age: is missing; retention_gone needs it"),
+        (LEAST + "[logs]\nretention_dry = true", "logs.retention_age: is missing; a retention needs"),
+        (LEAST + "[logs]\nretention_age = 1", "logs.retention_age: 1 is not between 60 and"),
+        (RULE, "logs.rule[0].pattern: is missing"),
+        (RULE + "pattern = '('", "logs.rule[0].pattern: '(' is no pattern to look for: missing )"),
+        (
+            RULE + "pattern = '(a)\\1'",
+            "logs.rule[0].pattern: '(a)\\\\1' is no pattern to look for: a reference to a group",
+        ),
+        (RULE + "pattern = 'a{9999}'", "logs.rule[0].pattern: 'a{9999}' is no pattern to look for: it has more than"),
+        (RULE + "pattern = 'a*'", "logs.rule[0].pattern: 'a*' is found in every line"),
+        (RULE + "pattern = 'a'\nseverity = 'bad'", "logs.rule[0].severity: 'bad' is none of information, warning,"),
+        (RULE + "pattern = 'a'\nkinds = ['x']", "logs.rule[0].kinds[0]: 'x' is none of hypervisor, console,"),
+        (RULE + "pattern = 'a'\n[[logs.rule]]\nname = 'r'\npattern = 'b'", "logs.rule[1].name: 'r' stands twice"),
+        (LEAST + '[logs]\ndevice_directories = ["../a"]', "logs.device_directories[0]: '../a' must begin with a slash"),
+        (
+            LEAST + "[[hypervisor]]\nname = 'a'\nuri = 'qemu:///system'\n[[hypervisor]]\nname = 'b'\n"
+            "uri = 'qemu+unix:///system'\n[logs]\nretention_age = 60\nretention_gone = true",
+            "logs.retention_gone: a and b have their logs in the same directories",
+        ),
+        (
+            LEAST + "[logs]\nfollow = false\n[[logs.rule]]\nname = 'r'\npattern = 'a'",
+            "logs.rule[0]: nothing is looked for",
+        ),
+        (
+            LEAST + "[[hypervisor]]\nname = 'b'\nuri = 'lxc:///system'\n"
+            "[logs]\nretention_age = 60\nretention_gone = true\ndirectories = ['/a']",
+            "logs.retention_gone: with directories of their own",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_path(text: str, told: str) -> None:
@@ -800,6 +992,7 @@ def test_what_is_the_same_needs_no_restart() -> None:
         ("AB:CD", "AB:CE", []),
         ('include = [".1.3.6.1.4.1.36957"', 'include = ["1.3.6.1.4.1.36957.20"', []),
         ("retries = 5", "retries = 6", []),
+        ("raise = 90", "raise = 95", []),
         ('role = "administer"\npassword', 'role = "observe"\npassword', []),
         ('sources = ["10.0.0.0/8", "::1"]', "", []),
         ("/etc/virtmap/cert.pem", "/etc/virtmap/cert2.pem", []),

@@ -83,8 +83,11 @@ def written(text: str, folder: Path) -> Path:
 
 
 def test_the_configuration_of_the_readme_is_right(tmp_path: Path) -> None:
-    (text,) = blocks("toml")
-    config = load(written(text, tmp_path))
+    whole, logs = blocks("toml")
+    config = load(written(f"{whole}\n{logs}", tmp_path))
+    assert config.alarms
+    assert config.logs.rules
+    assert config.logs.retention is not None
     assert config.snmp is not None
     assert {e.transport for e in config.snmp.listen} == set(configuration.Transport)
     assert config.snmp.agentx is not None
@@ -95,7 +98,7 @@ def test_the_configuration_of_the_readme_is_right(tmp_path: Path) -> None:
 
 
 def test_the_configuration_of_the_readme_serves_a_user_of_version_3(tmp_path: Path) -> None:
-    (text,) = blocks("toml")
+    text, _ = blocks("toml")
     port = free_port(socket.SOCK_DGRAM)
     certificate, key = self_signed(tmp_path)
     for there, here in (

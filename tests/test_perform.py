@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from agent.access import Principal, authorize, permitted
+from agent.access import Principal, authorize, authorize_kind, permitted
 from agent.errors import Busy, Denied, Failed, Invalid, NotFound, VirtmapError
 from agent.inventory import Inventory
 from agent.model import MODEL, Domain, Host, Job
 from agent.model.domain import (
+    Destroy,
     DomainState,
     ManagedSave,
     ReadXml,
@@ -49,7 +50,15 @@ def test_a_role_may_do_what_its_level_and_those_below_allow(role: Access) -> Non
         assert permitted(who, operation) is (operation.needs <= role)
         if operation.needs > role:
             with pytest.raises(Denied, match=f"x: {operation.__name__} needs the role"):
-                authorize(who, operation)
+                authorize_kind(who, operation)
+
+
+def test_an_argument_may_need_more_than_its_operation() -> None:
+    authorize(OPERATOR, Destroy())
+    authorize(OPERATOR, Destroy(remove_logs=False))
+    with pytest.raises(Denied, match="worker: Destroy with remove_logs needs the role define, and it has operate"):
+        authorize(OPERATOR, Destroy(remove_logs=True))
+    authorize(ADMINISTRATOR, Destroy(remove_logs=True))
 
 
 @looped

@@ -351,7 +351,8 @@ def test_what_was_tried_is_counted_and_what_is_done_goes(state: State) -> None:
     state.change_queues(tried=[queued("a", 2, attempts=5)], done=[queued("a", 1), queued("a", 7)], longest=10)
     assert state.queued("a", 0, 10) == [queued("a", 2, attempts=5), queued("a", 3)]
     state.change_queues(put=[queued("a", 4), queued("b", 5)], gone=["a", "absent"], longest=10)
-    assert state.queues() == {"b": 5}
+    assert state.queues() == {"a": 4, "b": 5}
+    assert state.queued("a", 0, 10) == [queued("a", 4)]
 
 
 def test_a_queue_that_is_too_long_loses_its_oldest(state: State) -> None:

@@ -5,7 +5,8 @@ CamelCase, or override the DMTF property they are shown as; an operation is an e
 class, a parent or a reference an association. Columns of the persistent definition (scope CONFIG) go to a class of
 settings of their own, `Virtmap_DomainSettingData`, because a domain and its definition are two truths. An aspect of a
 row, such as the memory of a domain, is a class too, `Virtmap_DomainMemory`: a further instance for the same row. So are the
-views that profiles of the DMTF have of rows (agent.cim.profiles), which are tied to each other and to the rows.
+views that profiles of the DMTF have of rows (agent.cim.profiles), which are tied to each other and to the rows. Beneath all of
+them are the classes of the DMTF; those of libvirt-cim are given as they are, too.
 
 Beside the declaration of each property stands its source: where an instance's value comes from. The renderer reads
 sources, the MOF text and GetClass read declarations, and both come from the same list.
@@ -22,7 +23,7 @@ from typing import Any
 
 import pywbem
 
-from agent.cim.profiles import PROFILES
+from agent.cim.profiles import PROFILES, libvirt_cim
 from agent.cim.profiles.view import Condition, Profiles, Tie, View
 from agent.schema import dmtf
 from agent.schema.declare import (
@@ -123,8 +124,9 @@ class Filled:
     def _spelled(self) -> re.Pattern[str]:
         """The pattern of the fill, as what finds its columns."""
         assert self.fill.pattern is not None
-        parts = re.split(r"\{\d+\}", self.fill.pattern)
-        return re.compile("(.+?)".join(map(re.escape, parts)), re.DOTALL)
+        first, *parts = map(re.escape, re.split(r"\{\d+\}", self.fill.pattern))
+        columns = ("([0-9]+)" if spec.semantic.python is int else "(.+?)" for spec in self.columns)
+        return re.compile(first + "".join(map("".join, zip(columns, parts, strict=True))), re.DOTALL)
 
     def function(self) -> Callable[..., Any]:
         """`value` of so many values, as quick as the declaration allows."""
@@ -835,12 +837,16 @@ def _method(operation: type[Operation]) -> tuple[Any, MethodPlan]:
     if operation.job:
         parameters.append(_job_parameter())
     values = RETURN_VALUES if operation.job else RETURN_VALUES[:1]
+    overrides = operation.__name__ in dmtf.inherited_methods(operation.on.cim)
     made = pywbem.CIMMethod(
         operation.__name__,
         return_type="uint32",
         parameters=parameters,
         qualifiers=_qualifiers(
-            Description=_told(operation), MappingStrings=_mapping(operation.api), **_value_map(values)
+            Override=operation.__name__ if overrides else None,
+            Description=_told(operation),
+            MappingStrings=_mapping(operation.api),
+            **_value_map(values),
         ),
     )
     return made, MethodPlan(name=operation.__name__, operation=operation, inputs=inputs, outputs=outputs)
@@ -894,9 +900,9 @@ def _indication(event: type[Event]) -> ClassDefinition:
     bases = [b for b in event.__mro__[1:] if issubclass(b, Event) and b is not Event]
     superclass = next((PREFIX + b.__name__ for b in bases), INDICATION_BASE)
     already = {f.name for b in bases for f in b.fields}
-    shown = () if bases else event.shows
-    specs = [event.on.fields[event.on.positions[name]] for name in shown]
-    specs += [f for f in event.fields if f.name not in already]
+    bound = any(b.is_bound() for b in bases)
+    specs = [] if bound else [event.on.fields[event.on.positions[name]] for name in event.shows]
+    specs += [f for f in event.fields if f.name not in already and f.cim is None]
     local = pywbem.CIMClass(
         PREFIX + event.__name__,
         superclass=superclass,
@@ -979,7 +985,8 @@ def _indication_service() -> ClassDefinition:
 @functools.cache
 def build(model: Model, profiles: Profiles = PROFILES) -> Schema:
     """Every class that the model gives rise to, with the views that profiles have of it, on the DMTF's classes beneath them."""
-    classes: dict[str, ClassDefinition] = {name.lower(): _from_dmtf(cls) for name, cls in dmtf.classes.items()}
+    given = (*dmtf.classes.values(), *libvirt_cim.CLASSES)
+    classes: dict[str, ClassDefinition] = {cls.name.lower(): _from_dmtf(cls) for cls in given}
     for definition in (_child_namespace(), _indication_service()):
         classes[definition.name.lower()] = definition
     instances: dict[str, InstanceClass] = {}

@@ -10,8 +10,9 @@ Virtmap_Host, which stands for a connection, of which there may be several, and 
 
 A profile is registered when everything that it makes mandatory is here, and not before. System Virtualization (DSP1042), Virtual
 System (DSP1057), Resource Allocation (DSP1041) and Allocation Capabilities (DSP1043) are followed by the views of
-agent.cim.profiles. CPU (DSP1022), Computer System (DSP1052) and the profiles of single resources (DSP1044 to DSP1050) want more
-than libvirt tells: clock rates, reservations. All rows follow virtmap's own mapping.
+agent.cim.profiles, Record Log (DSP1010) by the rows of logs, whose scoping systems are domains. CPU (DSP1022), Computer System
+(DSP1052) and the profiles of single resources (DSP1044 to DSP1050) want more than libvirt tells: clock rates, reservations. All
+rows follow virtmap's own mapping.
 """
 
 from __future__ import annotations
@@ -165,11 +166,12 @@ SYSTEM_VIRTUALIZATION = Profile(
     builds_on=(REGISTRATION, VIRTUAL_SYSTEM, RESOURCE_ALLOCATION, ALLOCATION_CAPABILITIES),
     central=("Virtmap_Host",),
 )
+RECORD_LOG = Profile(name="Record Log", version="2.0.0", builds_on=(REGISTRATION,), central=("Virtmap_Log",))
 MAPPING = Profile(
     name="virtmap mapping",
     version=VERSION,
     publisher="virtmap",
-    builds_on=(REGISTRATION, INDICATIONS),
+    builds_on=(REGISTRATION, INDICATIONS, RECORD_LOG),
     central=("Virtmap_Host", "Virtmap_Domain"),
 )
 
@@ -181,6 +183,7 @@ PROFILES = (
     RESOURCE_ALLOCATION,
     VIRTUAL_SYSTEM,
     SYSTEM_VIRTUALIZATION,
+    RECORD_LOG,
     MAPPING,
 )
 

@@ -1,7 +1,7 @@
 """Extrinsic methods: operations of rows, and RequestStateChange, which is one of several of them (DSP0200 5.2.2).
 
-The methods of the DMTF's that are made of several operations stand in files of their own: those of jobs in `jobs`, those of the
-management service in `profiles.service`.
+The methods of the DMTF's that are made of several operations, or of none, stand in files of their own: those of jobs in `jobs`,
+those of message logs in `message_log`, those of the management service in `profiles.service`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import pywbem
 
 from agent.access import Principal
-from agent.cim import held, jobs, messages, statechange
+from agent.cim import held, jobs, message_log, messages, statechange
 from agent.cim.answers import Answer, Namespace
 from agent.cim.arguments import Parameters, operation_of, shown
 from agent.cim.classes import COMPLETED, JOB_STARTED, PREFIX, MethodPlan, Schema
@@ -39,6 +39,7 @@ class Methods:
         self._operations = operations
         self._management = service.Management(schema, operations)
         self._jobs = jobs.Jobs(operations)
+        self._message_logs = message_log.MessageLogs(operations)
 
     async def invoke(
         self, request: Request, space: Namespace, world: World, principal: Principal, again: Callable[[], World]
@@ -58,6 +59,9 @@ class Methods:
             return method_answer(request, code, told)
         if found.cls.row is Job and request.name.lower() in jobs.METHODS:
             code, told = await self._jobs.invoke(request.name, request.parameters, found, principal)
+            return method_answer(request, code, told)
+        if found.cls.name == message_log.CLASS and self._message_logs.performs(request.name):
+            code, told = await self._message_logs.invoke(request.name, request.parameters, found, principal, world)
             return method_answer(request, code, told)
         plan = self._find(found.cls.name, request.name)
         if plan is None:

@@ -2,9 +2,10 @@
 
 `root/virtmap` has everything that the mapping gives rise to. `interop` has the server's account of itself and the
 subscriptions to indications, and is `root/interop` too, for clients that look below `root`. `root/cimv2` shows, to
-clients that look nowhere else, the same systems, processors, memory and record logs as `root/virtmap`, with what the profiles
-of virtual systems tell of these; whoever enumerates across namespaces meets those twice, which is why it shows no more. `root`
-has nothing but the names of the namespaces below it.
+clients that look nowhere else, the same systems, processors, memory and logs as `root/virtmap`, with what the profiles
+of virtual systems tell of these; whoever enumerates across namespaces meets those twice, which is why it shows no more. `root/virt`
+is that of libvirt-cim, whose clients subscribe to its indications there; it has no instances. `root` has nothing but the names of
+the namespaces below it.
 
 A namespace's classes are closed under superclasses (agent.cim.repository). Classes that only interop shows are left
 out of root/virtmap, except what an instance's conformance to a profile takes (DSP1033 wants it told in both).
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from agent.cim.classes import CHILD_NAMESPACE, INDICATION_SERVICE, Schema
+from agent.cim.profiles import libvirt_cim
 from agent.schema.dmtf import interop, subscription
 
 __all__ = [
@@ -25,7 +27,9 @@ __all__ = [
     "INTEROP_ONLY",
     "NAMES",
     "ROOT",
+    "VIRT",
     "VIRTMAP",
+    "VIRT_ONLY",
     "children",
     "shown",
 ]
@@ -34,12 +38,13 @@ ROOT = "root"
 VIRTMAP = "root/virtmap"
 INTEROP = "interop"
 CIMV2 = "root/cimv2"
+VIRT = "root/virt"
 
 #: Other names of namespaces.
 ALIASES: Mapping[str, str] = {"root/interop": INTEROP}
 
 #: Every name that a client can use.
-NAMES = (ROOT, VIRTMAP, INTEROP, *ALIASES, CIMV2)
+NAMES = (ROOT, VIRTMAP, INTEROP, *ALIASES, CIMV2, VIRT)
 
 #: What tells that an instance conforms to a profile.
 _CONFORMANCE = ("CIM_RegisteredProfile", "CIM_ElementConformsToProfile")
@@ -59,6 +64,8 @@ _GENERIC = (
     "CIM_Processor",
     "CIM_Memory",
     "CIM_RecordLog",
+    "CIM_MessageLog",
+    "CIM_LogEntry",
     "CIM_VirtualSystemSettingData",
     "CIM_ResourceAllocationSettingData",
     "CIM_ResourcePool",
@@ -81,6 +88,9 @@ _BETWEEN = (
     "CIM_ElementCapabilities",
     "CIM_SettingsDefineCapabilities",
     "CIM_ServiceAffectsElement",
+    "CIM_UseOfLog",
+    "CIM_LogManagesRecord",
+    "CIM_ConcreteIdentity",
 )
 
 _OF_INTEROP = tuple(each.name for area in (interop, subscription) for each in area.CLASSES)
@@ -88,7 +98,10 @@ _OF_INTEROP = tuple(each.name for area in (interop, subscription) for each in ar
 #: What interop shows, without the superclasses that these bring.
 INTEROP_CLASSES = (*_OF_INTEROP, *_SHARED, INDICATION_SERVICE, CHILD_NAMESPACE)
 
-#: Classes that root/virtmap does not show.
+#: Classes of libvirt-cim, which no other namespace shows.
+VIRT_ONLY = frozenset(each.name for each in libvirt_cim.CLASSES)
+
+#: Classes that root/virtmap does not show since they are those of interop.
 INTEROP_ONLY = frozenset(_OF_INTEROP) - {*_CONFORMANCE, "CIM_RegisteredSpecification"} | {
     INDICATION_SERVICE,
     CHILD_NAMESPACE,
@@ -99,15 +112,16 @@ def shown(schema: Schema) -> Mapping[str, tuple[str, ...]]:
     """For each namespace, the names of its classes in lower case, without the superclasses they bring."""
     return {
         ROOT: (CHILD_NAMESPACE.lower(),),
-        VIRTMAP: tuple(n for n, d in schema.classes.items() if d.name not in INTEROP_ONLY),
+        VIRTMAP: tuple(n for n, d in schema.classes.items() if d.name not in INTEROP_ONLY | VIRT_ONLY),
         INTEROP: tuple(n.lower() for n in INTEROP_CLASSES),
         CIMV2: _generic(schema),
+        VIRT: tuple(n.lower() for n in libvirt_cim.INDICATIONS),
     }
 
 
 def _generic(schema: Schema) -> tuple[str, ...]:
     """The generic classes with what is beneath them, and the associations between these."""
-    hidden = {name.lower() for name in INTEROP_ONLY}
+    hidden = {name.lower() for name in INTEROP_ONLY | VIRT_ONLY}
     classes = {n for top in _GENERIC for n in schema.descendants(top)} - hidden
     between = [
         name

@@ -28,6 +28,7 @@ from agent.cim.status import CimError, Status
 from agent.cim.world import Indexes, Readable, World
 from agent.cim.writing import WRITES, Writing
 from agent.inventory import Inventory
+from agent.layout import Patch
 from agent.model import MODEL
 from agent.operations import Operations
 
@@ -88,13 +89,19 @@ class Provider:
                 performers=performers,
             ),
             namespaces.CIMV2: space(namespaces.CIMV2, has_rows=True),
+            namespaces.VIRT: space(namespaces.VIRT),
         }
         return {**made, **{alias: made[name] for alias, name in namespaces.ALIASES.items()}}
 
     def follow(self, inventory: Inventory) -> None:
         """Get ready for each new table while it is built, and let go of what was made of those that it replaces."""
         inventory.prepare_with(partial(self._indexes.prepare, inventory.name))
-        inventory.on_publish(self._forget)
+        inventory.on_publish(self._forget, partial(self._patched, inventory.name))
+
+    def _patched(self, hypervisor: str, patches: Sequence[Patch]) -> None:
+        for patch in patches:
+            self._indexes.patch(hypervisor, patch)
+        self._forget()
 
     def _forget(self) -> None:
         self.renderings.drop_stale(lambda name, table: self._inventories[name].snapshot.table(table.row) is table)

@@ -15,6 +15,7 @@ from agent.cim import interop, namespaces
 from agent.cim.accounts import Accounts
 from agent.cim.certificates import server_context
 from agent.cim.classes import INDICATION_SERVICE, build
+from agent.cim.indications.arising import Arising
 from agent.cim.indications.delivery import REMOVAL, RETRY_INTERVAL, Delivery
 from agent.cim.indications.filters import objections
 from agent.cim.indications.subscriptions import MOST_DESTINATIONS, MOST_SUBSCRIPTIONS, REMOVAL_INTERVAL, Subscriptions
@@ -24,6 +25,7 @@ from agent.cim.provider import Provider
 from agent.cim.server import Server
 from agent.config import Cim, Config, Endpoint
 from agent.errors import ConfigError
+from agent.events import Events
 from agent.inventory import Inventory
 from agent.model import MODEL
 from agent.operations import Operations
@@ -49,8 +51,9 @@ class Service:
     """Made, started and stopped in the running loop. ConfigError if files that the configuration names are not right."""
 
     def __init__(
-        self, config: Config, inventories: Mapping[str, Inventory], operations: Operations, state: State
-    ) -> None:
+        self, config: Config, inventories: Mapping[str, Inventory], operations: Operations, state: State,
+        events: Mapping[str, Events],
+    ) -> None:  # fmt: skip
         assert config.cim is not None
         self._cim = config.cim
         self._directory = config.state.directory
@@ -68,6 +71,9 @@ class Service:
             self._subscriptions, state, self._record, schema, trusting(self._cim.indication_ca), host=self._host,
             longest=self._cim.indication_queue, expiry=self._cim.indication_expiry,
         )  # fmt: skip
+        self._arising = Arising(schema, self._delivery, host=self._host)
+        for name, inventory in inventories.items():
+            self._arising.follow(inventory, events[name])
         self._account = self._accounted()
         self._told: tuple[Sequence[pywbem.CIMInstance], ...] | None = None
         provider = Provider(
@@ -128,6 +134,7 @@ class Service:
 
     async def stop(self) -> None:
         """Stop listening and close what is open. Bounded."""
+        await self._arising.stop()
         await asyncio.gather(self._stop_serving(), self._delivery.stop())
 
     async def _stop_serving(self) -> None:

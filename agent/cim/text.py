@@ -11,7 +11,7 @@ import jinja2
 import pywbem
 
 from agent.cim.classes import Schema, build
-from agent.cim.namespaces import INTEROP_ONLY, VIRTMAP
+from agent.cim.namespaces import INTEROP_ONLY, VIRT_ONLY, VIRTMAP
 from agent.model import MODEL
 from agent.schema import dmtf
 from agent.schema.declare import Model
@@ -24,7 +24,7 @@ NAMESPACE = VIRTMAP
 _GENERATED = "// Generated from the mapping by `virtmap generate`. Changes made here will be lost."
 
 #: The files that virtmap.mof includes, in the order in which they compile.
-_PARTS = ("qualifiers.mof", "cim.mof", "interop.mof", "classes.mof", "indications.mof")
+_PARTS = ("qualifiers.mof", "cim.mof", "interop.mof", "classes.mof", "indications.mof", "virt.mof")
 
 
 def qualifier_declaration(declared: dmtf.CimQualifier) -> Any:
@@ -45,8 +45,9 @@ def generate(model: Model = MODEL) -> dict[str, str]:
     """Every MOF file, by its path under `mof/`."""
     schema = build(model)
     definitions = schema.classes.values()
-    theirs = [d.local for d in definitions if not d.ours and d.name not in INTEROP_ONLY]
+    theirs = [d.local for d in definitions if not d.ours and d.name not in INTEROP_ONLY | VIRT_ONLY]
     of_interop = [d.local for d in definitions if d.name in INTEROP_ONLY]
+    of_virt = [d.local for d in definitions if d.name in VIRT_ONLY]
     ours = [d.local for d in definitions if d.ours and d.name not in INTEROP_ONLY]
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
@@ -57,6 +58,7 @@ def generate(model: Model = MODEL) -> dict[str, str]:
         "interop.mof": {"classes": _written(of_interop)},
         "classes.mof": {"classes": _written(c for c in ours if not _is_indication(schema, c))},
         "indications.mof": {"classes": _written(c for c in ours if _is_indication(schema, c))},
+        "virt.mof": {"classes": _written(of_virt)},
         "virtmap.mof": {"namespace": NAMESPACE, "files": _PARTS},
     }
     return {

@@ -17,6 +17,7 @@ import pywbem
 from agent.cim.classes import AssociationClass, Column, Filled, Fixed, InstanceClass, Link, Presence, Schema
 from agent.cim.instances import value
 from agent.cim.status import CimError, Status
+from agent.layout import Patch
 from agent.schema.declare import Index, Role, Row
 from agent.snapshot import Snapshot, Table
 
@@ -273,6 +274,21 @@ class Indexes:
         for link in self._referring:
             if link.near.row is table.row:
                 self.by_reference(link, hypervisor, table)
+
+    def patch(self, hypervisor: str, patch: Patch) -> None:
+        """A table whose rows were replaced in part has the same indexes, where the columns that they are made of are the same."""
+        for link in self._referring:
+            if link.near.row is patch.table.row and link.via is not None:
+                self._take_over((link.near.name, link.via.name, hypervisor), link.via.position, patch)
+            if link.on is not None and link.far.row is patch.table.row:
+                self._take_over((link.far.row.__name__, "on", link.on.name, hypervisor), link.on.position, patch)
+
+    def _take_over(self, name: tuple[str, ...], at: int, patch: Patch) -> None:
+        known = self._made[name]
+        index = next((index for made_of, index in known if made_of is patch.before), None)
+        before, now = patch.before.records, patch.table.records
+        if index is not None and all(before[place][at] == now[place][at] for place in patch.places):
+            known.append((patch.table, index))
 
     def by_keys(self, cls: InstanceClass, hypervisor: str, table: Table) -> Mapping[tuple[Any, ...], int]:
         """The place of each row by all keys of the class, which are computed, such as an InstanceID."""

@@ -1,8 +1,11 @@
 """THE mapping: one file for each libvirt object. `MODEL` holds all declarations, checked against the laws."""
 
 from agent.model import (
+    alarm,
     block_job,
     checkpoint,
+    connection,
+    device_events,
     domain,
     domain_control,
     domain_devices,
@@ -16,6 +19,7 @@ from agent.model import (
     host_resources,
     interface,
     iothread,
+    log,
     migration,
     monitor,
     network,
@@ -68,6 +72,9 @@ _PARTS = (
     volume_transfer,
     secret,
     node_device,
+    connection,
+    log,
+    alarm,
 )
 """Files that list what they declare; a parent's file stands before those of its children."""
 
@@ -115,6 +122,10 @@ MODEL = Model(
         domain_events.DomainShutdown,
         domain_events.DomainPmSuspended,
         domain_events.DomainCrashed,
+        domain_events.DomainAppeared,
+        domain_events.DomainVanished,
+        domain_events.DomainStateFound,
+        *device_events.EVENTS,
         *(event for part in _PARTS for event in part.EVENTS),
     ),
 )

@@ -397,10 +397,14 @@ class Reset(Operation, on=Domain, number=4, needs=Access.OPERATE, api="virDomain
     """Press the reset button of the virtual machine."""
 
 
+REMOVE_LOGS = "Whether its logs are removed with it. That is refused, and nothing is done, where they are not those of the agent's own host, virtlogd does not rotate them, or a log of another domain might be taken for one of its."
+
+
 class Destroy(Operation, on=Domain, number=5, needs=Access.OPERATE, api=("virDomainDestroyFlags", "virDomainDestroy"), allowed=ACTIVE, destroys="What the guest has not yet written to its disks; a transient domain altogether."):
     """Stop the domain at once, as if its power were cut."""
 
     flags: DestroyFlags = argument(1, "How it is stopped.", default=DestroyFlags(0))
+    remove_logs: Flag = argument(2, REMOVE_LOGS, default=False, needs=Access.DEFINE)
 
 
 class Suspend(Operation, on=Domain, number=6, needs=Access.OPERATE, api="virDomainSuspend", allowed=RUNS, undo="Resume"):
@@ -457,3 +461,4 @@ class Undefine(Operation, on=Domain, number=14, needs=Access.DEFINE, api=("virDo
     """Remove the definition. A domain that runs goes on until it stops; one that does not is gone."""
 
     flags: UndefineFlags = argument(1, "What else goes, or stays.", default=UndefineFlags(0))
+    remove_logs: Flag = argument(2, REMOVE_LOGS, default=False)

@@ -1,7 +1,8 @@
-"""What happens to a domain, as libvirt's lifecycle events tell it."""
+"""What happens to a domain: its life, as libvirt's lifecycle events tell it, and what a reading found that nobody told."""
 
 from agent.model.domain import Domain, DomainState
-from agent.schema.declare import Event, Severity, detail, previous
+from agent.model.occurrence import Occurrence
+from agent.schema.declare import AlertType, Cause, Severity, detail, previous
 from agent.schema.types import Enumeration
 
 
@@ -52,7 +53,7 @@ class LifecycleDetail(Enumeration):
 
 
 class DomainLifecycle(
-    Event, on=Domain, number=1000, abstract=True, shows=("uuid", "name", "state", "state_reason"),
+    Occurrence, on=Domain, number=1000, abstract=True, shows=("uuid", "name", "state", "state_reason"),
     api=("virConnectDomainEventRegisterAny", "virConnectDomainEventDeregisterAny"),
 ):  # fmt: skip
     """What all lifecycle events of a domain tell."""
@@ -93,5 +94,27 @@ class DomainPmSuspended(DomainLifecycle, number=8, libvirt="VIR_DOMAIN_EVENT_PMS
     """A guest went to sleep."""
 
 
-class DomainCrashed(DomainLifecycle, number=9, libvirt="VIR_DOMAIN_EVENT_CRASHED", severity=Severity.CRITICAL):
+class DomainCrashed(DomainLifecycle, number=9, libvirt="VIR_DOMAIN_EVENT_CRASHED", severity=Severity.CRITICAL, alert=AlertType.PROCESSING_ERROR, cause=Cause.ABNORMALLY_TERMINATED):
     """A guest crashed."""
+
+
+class DomainFound(
+    Occurrence, on=Domain, number=1005, abstract=True, shows=("uuid", "name", "state", "state_reason"), changes=False,
+    api="virConnectGetAllDomainStats",
+):  # fmt: skip
+    """What a reading found out about a domain that no event had told, since the connection was down or the hypervisor has no
+    events."""
+
+    previous_state: DomainState | None = previous(1, "The state the domain was last seen in before.", of="state")
+
+
+class DomainAppeared(DomainFound, number=70):
+    """A domain is there that was not there before, and nobody told how it came."""
+
+
+class DomainVanished(DomainFound, number=71, severity=Severity.MAJOR, alert=AlertType.QUALITY_OF_SERVICE, cause=Cause.ELEMENT_MISSING):
+    """A domain is gone, and nobody told how it went."""
+
+
+class DomainStateFound(DomainFound, number=72, severity=Severity.WARNING):
+    """A domain is in another state than before, and nobody told how it came to that."""

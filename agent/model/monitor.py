@@ -2,6 +2,7 @@
 
 from agent.model.domain import ACTIVE, Domain
 from agent.model.host import Host
+from agent.model.occurrence import Occurrence
 from agent.schema.declare import Access, Event, Operation, Row, Severity, argument, detail, out
 from agent.schema.types import Enumeration, Flags, Name, Ordinal, Seconds, Text, Timestamp, Uuid, Xml
 
@@ -53,7 +54,7 @@ class AdoptProcess(Operation, on=Host, number=60, needs=Access.ADMINISTER, api="
 
 
 class MonitorEvent(
-    Event, on=Domain, number=1190, severity=Severity.INFORMATION, shows=("uuid", "name"), changes=False,
+    Occurrence, on=Domain, number=1190, severity=Severity.INFORMATION, shows=("uuid", "name"), changes=False,
     api=("virConnectDomainQemuMonitorEventRegister", "virConnectDomainQemuMonitorEventDeregister"),
 ):  # fmt: skip
     """QEMU's monitor told something. Most of it libvirt tells in words of its own too, so that this is told only where the agent's

@@ -3,6 +3,7 @@
 from agent.model.domain import Domain
 from agent.model.element import DEVICE, SYSTEM
 from agent.model.host import Host
+from agent.model.occurrence import Occurrence
 from agent.schema.declare import (
     Access,
     Association,
@@ -384,7 +385,7 @@ class ReadPortXml(Operation, on=NetworkPort, number=3, needs=Access.OBSERVE, api
 
 
 class NetworkLifecycle(
-    Event, on=Network, number=1100, abstract=True, shows=("uuid", "name", "active", "bridge"),
+    Occurrence, on=Network, number=1100, abstract=True, shows=("uuid", "name", "active", "bridge"),
     api=("virConnectNetworkEventRegisterAny", "virConnectNetworkEventDeregisterAny"),
 ):  # fmt: skip
     """What all events of a network tell."""

@@ -2,6 +2,7 @@
 
 from agent.model.element import DEVICE
 from agent.model.host import RAM, Host
+from agent.model.occurrence import Occurrence
 from agent.schema.declare import (
     Access,
     Association,
@@ -211,7 +212,7 @@ class ReadNodeDeviceXml(Operation, on=NodeDevice, number=9, needs=Access.OBSERVE
 
 
 class NodeDeviceLifecycle(
-    Event, on=NodeDevice, number=1140, abstract=True, shows=("name", "type", "driver"),
+    Occurrence, on=NodeDevice, number=1140, abstract=True, shows=("name", "type", "driver"),
     api=("virConnectNodeDeviceEventRegisterAny", "virConnectNodeDeviceEventDeregisterAny"),
 ):  # fmt: skip
     """What all events of a device of a host tell."""

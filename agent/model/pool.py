@@ -1,6 +1,7 @@
 """The storage pool: where a host has volumes, such as a directory, a volume group, or a share of another machine."""
 
 from agent.model.host import Host
+from agent.model.occurrence import Occurrence
 from agent.model.secret import StoredSecret
 from agent.schema.declare import (
     Access,
@@ -256,7 +257,7 @@ class CloneVolume(Operation, on=Pool, number=11, needs=Access.DEFINE, api="virSt
 
 
 class PoolLifecycle(
-    Event, on=Pool, number=1120, abstract=True, shows=("uuid", "name", "state"),
+    Occurrence, on=Pool, number=1120, abstract=True, shows=("uuid", "name", "state"),
     api=("virConnectStoragePoolEventRegisterAny", "virConnectStoragePoolEventDeregisterAny"),
 ):  # fmt: skip
     """What all events of a storage pool tell."""

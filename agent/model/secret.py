@@ -1,6 +1,7 @@
 """The secret: a passphrase or key that libvirt keeps for others, such as volumes that are encrypted."""
 
 from agent.model.host import Host
+from agent.model.occurrence import Occurrence
 from agent.schema.declare import (
     Access,
     Association,
@@ -101,7 +102,7 @@ class ReadSecretXml(Operation, on=StoredSecret, number=4, needs=Access.OBSERVE, 
 
 
 class SecretLifecycle(
-    Event, on=StoredSecret, number=1150, abstract=True, shows=("uuid", "usage", "usage_id"),
+    Occurrence, on=StoredSecret, number=1150, abstract=True, shows=("uuid", "usage", "usage_id"),
     api=("virConnectSecretEventRegisterAny", "virConnectSecretEventDeregisterAny"),
 ):  # fmt: skip
     """What all events of a secret tell."""

@@ -43,6 +43,40 @@ class Severity(enum.IntEnum):
     CRITICAL = 6
 
 
+class AlertType(enum.IntEnum):
+    """The kind of condition that an event tells of (ITU-T X.733; the numbers are those of CIM_AlertIndication.AlertType)."""
+
+    OTHER = 1
+    COMMUNICATIONS = 2
+    QUALITY_OF_SERVICE = 3
+    PROCESSING_ERROR = 4
+    DEVICE = 5
+    ENVIRONMENTAL = 6
+    MODEL_CHANGE = 7
+    SECURITY = 8
+
+
+class Cause(enum.IntEnum):
+    """The likely cause of an event (the numbers are those of CIM_AlertIndication.ProbableCause), as far as events have one."""
+
+    UNKNOWN = 0
+    OTHER = 1
+    CONNECTION_ESTABLISHMENT_ERROR = 5
+    IO_DEVICE_ERROR = 24
+    OUT_OF_MEMORY = 33
+    SOFTWARE_ERROR = 47
+    ABNORMALLY_TERMINATED = 48
+    STORAGE_CAPACITY = 50
+    THRESHOLD_CROSSED = 52
+    ALERT_CLEARED = 59
+    ELEMENT_MISSING = 73
+    MEMORY_MISMATCH = 106
+    REINITIALIZED = 110
+    TIMEOUT = 111
+    LOGGING_PROBLEMS = 112
+    OUT_OF_SERVICE = 128
+
+
 class Scope(enum.Enum):
     """Which truth about a domain a column tells: what runs now, or what its persistent definition says."""
 
@@ -119,6 +153,8 @@ class Field:
     association: Association | None = None
     default: Any = _REQUIRED
     of: str | None = None
+    top: str | None = None
+    needs: Access | None = None
     low: int | None = None
     high: int | None = None
 
@@ -181,13 +217,19 @@ def column(
 
 
 def argument(
-    number: int, description: str, *, default: Any = _REQUIRED, low: int | None = None, high: int | None = None
-) -> Any:
-    """An argument of an operation; `low` and `high` narrow the range of its type.
+    number: int, description: str, *, default: Any = _REQUIRED, low: int | None = None, high: int | None = None,
+    needs: Access | None = None,
+) -> Any:  # fmt: skip
+    """An argument of an operation; `low` and `high` narrow the range of its type. Who gives it another value than its default
+    has to have the level that it `needs`, where that is more than the operation does.
 
     Without a default it has to be given; with None as default, and `T | None` as its type, nothing stands in its place.
     """
-    return Field(role=Role.ARGUMENT, number=number, description=description, default=default, low=low, high=high)
+    if needs is not None:
+        description = f"{description} Anything but the default takes the access level {needs.name.lower()}."
+    return Field(
+        role=Role.ARGUMENT, number=number, description=description, default=default, low=low, high=high, needs=needs
+    )
 
 
 def out(number: int, description: str) -> Any:
@@ -195,9 +237,10 @@ def out(number: int, description: str) -> Any:
     return Field(role=Role.OUT, number=number, description=description, default=None)
 
 
-def detail(number: int, description: str) -> Any:
-    """What an event says beyond the columns of its row."""
-    return Field(role=Role.DETAIL, number=number, description=description, default=None)
+def detail(number: int, description: str, *, cim: str | None = None, top: str | None = None) -> Any:
+    """What an event says beyond the columns of its row; with `top`, a column of the outermost row that its row belongs to.
+    `cim` is the property of CIM_AlertIndication that it is shown as, else one of ours."""
+    return Field(role=Role.DETAIL, number=number, description=description, default=None, cim=cim, top=top)
 
 
 def previous(number: int, description: str, *, of: str) -> Any:
@@ -535,13 +578,16 @@ class Event(Declared):
 
     Class arguments: `on`, `number` (permanent, over all events), `severity`, `api`, `libvirt` (the constant of the event,
     where libvirt raises it), `shows` (columns of the row that it carries), `changes` (whether a reading shows something else
-    after it). `abstract` declares shared fields only.
+    after it), `alert` and `cause` (what kind of condition it is). `abstract` declares shared fields only; one without `on` is
+    shared by events on different rows.
     """
 
     __slots__ = ()
     on: ClassVar[type[Row]]
     number: ClassVar[int]
-    severity: ClassVar[Severity]
+    perceived: ClassVar[Severity]
+    alert: ClassVar[AlertType] = AlertType.OTHER
+    cause: ClassVar[Cause] = Cause.UNKNOWN
     api: ClassVar[tuple[str, ...]] = ()
     libvirt: ClassVar[str | None] = None
     shows: ClassVar[tuple[str, ...]] = ()
@@ -551,17 +597,29 @@ class Event(Declared):
     def __init_subclass__(
         cls, *, on: type[Row] | None = None, number: int = 0, severity: Severity = Severity.INFORMATION,
         api: str | tuple[str, ...] = (), libvirt: str | None = None, shows: tuple[str, ...] = (), abstract: bool = False,
-        changes: bool = True,
+        changes: bool = True, alert: AlertType | None = None, cause: Cause | None = None,
     ) -> None:  # fmt: skip
         super().__init_subclass__()
         cls.abstract, cls.changes = abstract, changes
-        if abstract or on is not None:
-            cls.on = on if on is not None else cls.on
-        cls.number, cls.severity, cls.libvirt = number, severity, libvirt
+        if on is not None:
+            cls.on = on
+        cls.number, cls.perceived, cls.libvirt = number, severity, libvirt
+        cls.alert = cls.alert if alert is None else alert
+        cls.cause = cls.cause if cause is None else cause
         if api or abstract:
             cls.api = _names(api)
         if shows or abstract:
             cls.shows = shows
+
+    @classmethod
+    def words(cls) -> str:
+        """Its name as words, for a sentence: DomainStarted is "domain started"."""
+        return re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__).lower()
+
+    @classmethod
+    def is_bound(cls) -> bool:
+        """Whether it is about one kind of row; fields that events on different rows share are declared by one that is not."""
+        return hasattr(cls, "on")
 
     @classmethod
     def declarers(cls) -> "tuple[type[Event], ...]":

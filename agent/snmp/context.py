@@ -2,19 +2,30 @@
 may see.
 """
 
-from collections.abc import Sequence
+import functools
+import threading
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agent.inventory import Inventory
-from agent.snapshot import Snapshot
+from agent.layout import Patch
+from agent.model import MODEL
+from agent.snapshot import Snapshot, Table
 from agent.snmp.message import VERSION_1
 from agent.snmp.standards import Place, Serve
 from agent.snmp.vacm import MibView
-from agent.snmp.view import Tables, View
+from agent.snmp.view import Live, Tables, View
 from agent.snmp.writers import MappedWriter
 
 if TYPE_CHECKING:
     from agent.snmp.engine import Engine
+
+
+INTERNAL = tuple(row for row in MODEL.rows if row.internal)
+"""Rows that the agent itself publishes, such as jobs and alarms: nothing is patched when they change."""
+
+PENDING = 256
+"""Times that rows were replaced, after which that is shown although nobody asked."""
 
 
 class Context:
@@ -30,16 +41,24 @@ class Context:
         )
         self._whole = View(())
         self._seen: dict[tuple[MibView, bool], View] = {}
+        self._pending: list[tuple[Snapshot, Sequence[Patch]]] = []
         self._snapshot: Snapshot | None = None  # its view is made when first asked for, when all contexts are there
         self.standards = [serve(place) for serve in serves]
-        inventory.prepare_with(self._tables.prepare)
-        for standard in self.standards:
-            inventory.prepare_with(standard.prepare)
-        inventory.on_publish(self.renew)
+        self._preparing = threading.Lock()
+        for prepare in (self._tables.prepare, *(standard.prepare for standard in self.standards)):
+            inventory.prepare_with(functools.partial(self._prepare, prepare))
+        inventory.on_publish(self.renew, self._patched)
+
+    def _prepare(self, prepare: Callable[[Table], None], table: Table) -> None:
+        """In the thread that builds snapshots: not while the columns that the next ones are made from are being changed."""
+        with self._preparing:
+            prepare(table)
 
     def view(self) -> View:
         """All of it."""
         self.inventory.touch()
+        if self._pending:
+            self._patch()
         if self.inventory.snapshot is not self._snapshot:
             self.renew()
         return self._whole
@@ -56,9 +75,36 @@ class Context:
             self._seen[by, old] = found
         return found
 
+    def _patched(self, patches: Sequence[Patch]) -> None:
+        """Some rows of some tables were replaced. That is shown when somebody asks: what changes often costs nothing until then."""
+        self._pending.append((self.inventory.snapshot, patches))
+        if len(self._pending) >= PENDING:
+            self._patch()
+
+    def _patch(self) -> None:
+        """Show what was replaced in the columns that there are, where it goes."""
+        shown = self._snapshot
+        done = [shown is not None]
+        with self._preparing:
+            for _, patches in self._pending:
+                done += [self._tables.patch(patch) for patch in patches]
+                done += [standard.patch(patches) for standard in self.standards]
+        snapshot, _ = self._pending[-1]
+        self._pending.clear()
+        others = shown is not None and all(snapshot.table(row) is shown.table(row) for row in INTERNAL)
+        if not all(done) or not others:
+            self.renew()
+            return
+        self._snapshot = snapshot
+        whole = set(map(id, self._whole.columns))
+        for key, view in list(self._seen.items()):
+            if not all(id(column) in whole or isinstance(column, Live) for column in view.columns):
+                del self._seen[key]  # it has columns of its own
+
     def renew(self) -> None:
         """Make the view anew. Also called at each publication, lest the one before keeps its snapshot alive until somebody
         asks."""
+        self._pending.clear()
         self._snapshot = snapshot = self.inventory.snapshot
         columns = [c for t in self._tables.views(snapshot) for c in t.columns]
         for standard in self.standards:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from agent.operations import Operations
+from agent.pace import Pace
 from agent.schema.declare import Access
 from agent.snmp.engine import Engine
 from agent.snmp.message import Status
-from agent.snmp.pace import Pace
 from agent.snmp.setting import Refusal, Setting, carry_out
 
 log = logging.getLogger("virtmap.snmp")

@@ -42,6 +42,9 @@ AGENT: Oid = (*ROOT, 5, 1)
 EVENT_OBJECTS: Oid = (*ROOT, 6)
 NOTIFICATION_GROUP = 100_000
 EVENT_OBJECT_GROUP = 200_000
+EVENT_MODULE = 990
+"""Number of the module of what all notifications carry, among those of the others, which are numbers of tables."""
+
 SETTING = 1000
 """A Counter64, and what is based on it, may not be writable (RFC 2578, section 7.1.10). The setting of such a column
 is a column of its own, this much further on, in 32 bits."""
@@ -321,31 +324,35 @@ def _declarer(event: type[Event], name: str) -> type[Event]:
     return next(c for c in event.declarers() if name in c.positions)
 
 
-def _event_objects(events: tuple[type[Event], ...]) -> Iterator[MibObject]:
+def _event_objects(events: tuple[type[Event], ...], *, bound: bool) -> Iterator[MibObject]:
+    """What these events tell beside the columns of their rows; `bound` objects are told of one kind of row only."""
     seen: set[Oid] = set()
     for event in events:
         for field in event.fields:
             declarer = _declarer(event, field.name)
+            if declarer.is_bound() is not bound:
+                continue
             oid = (*EVENT_OBJECTS, declarer.number, field.number or 0)
             if oid not in seen:
                 seen.add(oid)
                 yield _object(f"virtmap{declarer.__name__}{camel(field.name)}", oid, field, MaxAccess.FOR_NOTIFY)
 
 
-def _notification(event: type[Event], tables: tuple[MibTable, ...], own: tuple[MibObject, ...]) -> MibNotification:
+def _notification(event: type[Event], tables: tuple[MibTable, ...], told: tuple[MibObject, ...]) -> MibNotification:
     table = next(t for t in tables if t.row is event.on)
     by_field = {o.field.name: o.name for o in table.objects if o.field}
     numbers = {(*EVENT_OBJECTS, _declarer(event, f.name).number, f.number or 0) for f in event.fields}
     return MibNotification(
         name=f"virtmap{event.__name__}Notif", oid=(*NOTIFICATIONS, event.number), event=event,
-        objects=(*(by_field[name] for name in event.shows), *(o.name for o in own if o.oid in numbers)), description=_doc(event),
+        objects=(*(by_field[name] for name in event.shows), *(o.name for o in told if o.oid in numbers)), description=_doc(event),
     )  # fmt: skip
 
 
 def _module(model: Model, name: str, rows: tuple[type[Row], ...], description: str) -> Module:
     tables = tuple(_table(model, row) for row in rows)
     events = tuple(e for e in model.events if e.on in rows)
-    own = tuple(_event_objects(events))
+    own = tuple(_event_objects(events, bound=True))
+    shared = tuple(_event_objects(model.events, bound=False))
     objects = (*(o for t in tables for o in t.objects), *own)
     conventions = {o.convention.name: o.convention for o in objects if o.convention}
     return Module(
@@ -356,7 +363,17 @@ def _module(model: Model, name: str, rows: tuple[type[Row], ...], description: s
                          operation=o, description=_doc(o))
             for o in model.operations if o.on in rows
         ),
-        notifications=tuple(_notification(e, tables, own) for e in events), event_objects=own,
+        notifications=tuple(_notification(e, tables, (*own, *shared)) for e in events), event_objects=own,
+    )  # fmt: skip
+
+
+def _of_all_events(shared: tuple[MibObject, ...]) -> Module:
+    """What all notifications carry, in a module of its own, which imports none of the others."""
+    conventions = {o.convention.name: o.convention for o in shared if o.convention}
+    return Module(
+        name="VIRTMAP-EVENT-MIB", identity="virtmapEventMIB", oid=(*MODULES, EVENT_MODULE), number=EVENT_MODULE,
+        prefix="virtmapEvent", description="What all notifications carry.", tables=(),
+        conventions=tuple(conventions.values()), operations=(), notifications=(), event_objects=shared,
     )  # fmt: skip
 
 
@@ -370,6 +387,8 @@ def project(model: Model) -> Mib:
         modules.append(
             _module(model, "Agent", internal, "What the agent knows of itself: the age of its tables, its jobs.")
         )
+    if shared := tuple(_event_objects(model.events, bound=False)):
+        modules.insert(0, _of_all_events(shared))
     _distinct(modules)
     return Mib(modules=tuple(modules))
 

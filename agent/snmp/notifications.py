@@ -8,27 +8,32 @@ of a trap is its sender; the keys of its user are localised to it once. Informs 
 A target is an address, never a name: to look a name up would wait on a server that may be what the notice is about.
 """
 
+import fnmatch
+import functools
 import ipaddress
 import logging
+import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from agent.pace import Pace
 from agent.schema.declare import Severity
 from agent.schema.types import Secret
+from agent.snmp import datagram
 from agent.snmp.message import VERSION_2C
 from agent.snmp.message3 import Level
 from agent.snmp.mib import Oid
 from agent.snmp.notice import Notice
-from agent.snmp.pace import Pace
 from agent.snmp.trap import AUTHENTICATION_FAILURE, COLD_START, NOWHERE, WARM_START, Moment, Told, message, message3
 from agent.snmp.usm import LocalUser, User
 from agent.snmp.vacm import MibView
 
 if TYPE_CHECKING:
     from agent.snmp.inform import Informer
+    from agent.snmp.outbox import Outbox
 
 log = logging.getLogger("virtmap.notifications")
 
@@ -65,8 +70,10 @@ class Identity(Protocol):
 class Target:
     """Somebody who is told. `include` and `exclude` are subtrees of notifications, of which the longest that matches
     decides, an exclusion where both are as long; without `include` everything is included. `hypervisors` are those it
-    wants to hear of, all if there are none; what is about the agent itself everybody hears. `view` is what it may see: a
-    notice with a variable outside of it is not sent (RFC 3413, section 3.3). `timeout` is in seconds.
+    wants to hear of, `domains` patterns of a shell for the names of domains that it wants to hear of with all that belongs to
+    them, `kinds` the kinds of rows; all if there are none, and what is about the agent itself everybody hears. `severity` is
+    the least that a notice must have. `view` is what it may see: a notice with a variable outside of it is not sent (RFC 3413,
+    section 3.3). `timeout` is in seconds. `queue` informs wait at most, and none longer than `expiry` seconds.
 
     ValueError if it cannot be: no address, another version than 1, 2c and 3, no community or user, an inform in v1.
     """
@@ -84,6 +91,11 @@ class Target:
     include: tuple[Oid, ...] = ()
     exclude: tuple[Oid, ...] = ()
     hypervisors: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    severity: Severity = Severity.INFORMATION
+    expiry: float = 3600.0
+    queue: int = 1000
     view: MibView | None = field(default=None, compare=False)  # views are made anew when the configuration is
 
     def __post_init__(self) -> None:
@@ -106,10 +118,23 @@ class Target:
         return strongest if self.level is None else self.level
 
     def wants(self, notice: Notice) -> bool:
-        if self.hypervisors and notice.hypervisor is not None and notice.hypervisor not in self.hypervisors:
+        if notice.severity < self.severity or not (notice.hypervisor is None or self._is_about(notice)):
             return False
         included = _longest(self.include, notice.oid) if self.include else 0
         return included > _longest(self.exclude, notice.oid) and self._may_see(notice)
+
+    def _is_about(self, notice: Notice) -> bool:
+        """Whether it is about the hypervisors, domains and kinds that are wanted."""
+        if self.hypervisors and notice.hypervisor not in self.hypervisors:
+            return False
+        if self.kinds and notice.kind not in self.kinds:
+            return False
+        return not self.domains or (notice.domain is not None and self._names(notice.domain) is not None)
+
+    @functools.cached_property
+    def _names(self) -> Callable[[str], object]:
+        """Matches the name of a domain that is wanted."""
+        return re.compile("|".join(map(fnmatch.translate, self.domains))).match
 
     def _may_see(self, notice: Notice) -> bool:
         if self.view is None:
@@ -127,8 +152,9 @@ class Counters:
     """What became of the notices for one target.
 
     `sent` left the machine; of informs that is each once, however often it was tried. `lost`: the system did not take
-    it. `unspoken`: v1 cannot say it. `filtered`: it was not wanted. Of informs: `acknowledged`; `unanswered` by all
-    retries; `refused` by the receiver or by what it says of our keys; `dropped` for want of room, as the oldest.
+    it. `unspoken`: v1 cannot say it. `filtered`: it was not wanted. Of informs: `acknowledged`; `unanswered` are the times
+    that all retries were in vain, after which it waits for another time; `refused` by the receiver or by what it says of our
+    keys; `dropped` for want of room, as the oldest; `expired` before it was acknowledged.
     """
 
     sent: int = 0
@@ -139,6 +165,7 @@ class Counters:
     unanswered: int = 0
     refused: int = 0
     dropped: int = 0
+    expired: int = 0
 
 
 @dataclass(slots=True)
@@ -150,13 +177,15 @@ class _Receiver:
     community: bytes = b""
     user: LocalUser | None = None
     address: bytes = NOWHERE
+    place: bytes = b""
     failing: bool = False
 
 
 class Notifier:
-    """Tells all targets, and the `sinks` beside them, which are called with every notice.
+    """Tells all targets, and the `sinks` beside them, which are called with every notice; and `record`, if there is any, which
+    writes down every notice with the sysUpTime that it is told with, but is nobody who has to be told.
 
-    `default` is the name of the hypervisor whose context has no name.
+    `default` is the name of the hypervisor whose context has no name. With an `outbox` informs outlive the agent.
     """
 
     def __init__(
@@ -165,6 +194,7 @@ class Notifier:
         targets: Sequence[Target] = (),
         *,
         default: str = "",
+        outbox: "Outbox | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._identity = identity
@@ -172,9 +202,11 @@ class Notifier:
         self._sockets: dict[int, socket.socket] = {}
         self._users: dict[User, LocalUser] = {}
         self._informer: Informer | None = None
+        self._outbox = outbox
         self._pace = Pace(BURST, 1 / EACH, clock)
         self._stopped = False
         self.sinks: list[Callable[[Notice], object]] = []
+        self.record: Callable[[Notice, int], object] | None = None
         self.authentication_traps = True
         """snmpEnableAuthenTraps: whether anybody hears of authentication failures."""
         self._receivers = [self._receiver(t) for t in targets]
@@ -204,14 +236,25 @@ class Notifier:
 
     # --- life
 
+    async def recover(self) -> None:
+        """Go on with the informs that waited when the agent ended. To be called before anybody is told anything."""
+        if self._outbox is None:
+            return
+        waiting = await self._outbox.open()
+        names = {r.target.name for r in self._receivers if r.target.inform}
+        self._outbox.gone(waiting.keys() - names)
+        for name in waiting.keys() & names:
+            (self._informer or self._inform()).refill(name, waiting[name])
+
     def start(self, *, warm: bool = False) -> None:
         """Tell that the agent has started: coldStart, or warmStart if it is known that its configuration is as before."""
         self.notify(Notice(oid=WARM_START if warm else COLD_START))
 
     def reconfigure(self, targets: Sequence[Target]) -> None:
-        """Other targets from now on; they are told warmStart. Who stays as he was keeps his counters and his queue."""
+        """Other targets from now on; they are told warmStart. Who stays, by his name, keeps his counters and his queue."""
         known = {r.target: r for r in self._receivers}
-        self._receivers = [known.get(t) or self._receiver(t) for t in targets]
+        counters = {r.target.name: r.counters for r in self._receivers}
+        self._receivers = [known.get(t) or self._receiver(t, counters.get(t.name)) for t in targets]
         for receiver, target in zip(self._receivers, targets, strict=True):
             receiver.target = target  # its view may be another one
         users = {t.user for t in targets}
@@ -221,11 +264,14 @@ class Notifier:
         self.notify(Notice(oid=WARM_START))
 
     async def stop(self, limit: float = STOPPING) -> None:
-        """Tell nobody any more. Queued informs have `limit` seconds to leave and to be acknowledged."""
+        """Tell nobody any more. Queued informs have `limit` seconds to leave and to be acknowledged, unless their target does
+        not answer; what is left waits in the outbox."""
         self._stopped = True
         if self._informer is not None:
             await self._informer.stop(limit)
             self._informer = None
+        if self._outbox is not None:
+            await self._outbox.stop()
         for sock in self._sockets.values():
             sock.close()
         self._sockets.clear()
@@ -236,22 +282,29 @@ class Notifier:
         """Tell everybody who wants to know. Never raises, never waits."""
         if self._stopped:
             return
+        uptime = self._identity.uptime()
+        if self.record is not None:
+            self._pass_on(functools.partial(self.record, notice, uptime))
         told: Told | None = None
         for receiver in self._receivers:
             if not receiver.target.wants(notice):
                 receiver.counters.filtered += 1
                 continue
             if told is None:
-                told = Told(notice, self._identity.uptime(), self._context(notice))
+                told = Told(notice, uptime, self._context(notice))
             if receiver.target.inform:
-                (self._informer or self._inform()).put(receiver.target, told.bindings, told.context)
+                subject = notice.domain or notice.kind or ""
+                (self._informer or self._inform()).put(receiver.target.name, told.bindings, told.context, subject)
             else:
                 self._trap(receiver, told)
         for sink in self.sinks:
-            try:
-                sink(notice)
-            except Exception:
-                log.exception("a notice was not passed on: a fault of the agent")
+            self._pass_on(functools.partial(sink, notice))
+
+    def _pass_on(self, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except Exception:
+            log.exception("a notice was not passed on: a fault of the agent")
 
     def authentication_failure(self) -> None:
         """Somebody asked with a wrong community. Tells of it unless too many did, or nobody is to be told."""
@@ -268,7 +321,9 @@ class Notifier:
             return
         target = receiver.target
         try:
-            self._socket(target.host).sendto(data, (target.host, target.port))
+            if not receiver.place:
+                receiver.place = datagram.address(target.host, target.port)
+            datagram.send(self._socket(target.host).fileno(), data, receiver.place)
         except OSError as error:  # a full buffer, no route, an interface that is down: nobody waits for a trap
             receiver.counters.lost += 1
             if not receiver.failing:
@@ -296,8 +351,8 @@ class Notifier:
 
     # --- what is kept
 
-    def _receiver(self, target: Target) -> _Receiver:
-        receiver = _Receiver(target)
+    def _receiver(self, target: Target, counters: Counters | None = None) -> _Receiver:
+        receiver = _Receiver(target, counters or Counters())
         if target.community is not None:
             receiver.community = target.community.reveal().encode()
         if target.user is not None and target.version == "3" and not target.inform:
@@ -311,7 +366,7 @@ class Notifier:
         if self._informer is None:
             from agent.snmp.inform import Informer  # only here, because few need it
 
-            self._informer = Informer(self._identity.engine_id)
+            self._informer = Informer(self._identity.engine_id, self._outbox)
         self._informer.serve({r.target: r.counters for r in self._receivers if r.target.inform})
         return self._informer
 

@@ -21,6 +21,7 @@ from typing import Any
 from agent.access import Principal, permitted
 from agent.driver import Happened
 from agent.errors import Busy
+from agent.layout import Patch
 from agent.model.job import JobState
 from agent.schema.declare import Field, Index, Key, Operation
 from agent.snapshot import Snapshot, Table
@@ -104,6 +105,11 @@ class OperationTable:
 
     def notices(self, happened: Happened, snapshot: Snapshot) -> Iterable[Notice]:
         return ()
+
+    tells = False
+
+    def patch(self, patches: Sequence[Patch]) -> bool:
+        return True
 
     def columns(self, snapshot: Snapshot) -> Iterable[Column]:
         """They do not depend on the snapshot, and are made again only when a row has changed."""

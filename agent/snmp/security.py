@@ -16,10 +16,10 @@ from typing import Protocol
 
 from agent.access import Principal
 from agent.config import ANYWHERE
+from agent.pace import Pace
 from agent.schema.declare import Access
 from agent.snmp import usm
 from agent.snmp.message3 import TSM, Level
-from agent.snmp.pace import Pace
 from agent.snmp.vacm import USM, AccessEntry, MibView, Policy, Subtree
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -12,6 +12,7 @@ from typing import Any
 from agent import config as configuration
 from agent.config import Config, SnmpEndpoint
 from agent.errors import VirtmapError
+from agent.events import Events
 from agent.inventory import Inventory
 from agent.operations import Operations
 from agent.snmp import notifications, operation_table, usm
@@ -20,12 +21,14 @@ from agent.snmp.herald import Herald
 from agent.snmp.message import VERSION_1, VERSION_2C
 from agent.snmp.message3 import Level
 from agent.snmp.notifications import Notifier
+from agent.snmp.outbox import Outbox
 from agent.snmp.protection import AuthProtocol, PrivProtocol
 from agent.snmp.security import DEFAULT, Account, Certificate, Community, Security
 from agent.snmp.server import Server
 from agent.snmp.standards import (
     Serve,
     libvirt_mib,
+    notification_log_mib,
     snmp_framework_mib,
     snmp_mpd_mib,
     snmp_notification_mib,
@@ -59,14 +62,17 @@ class Service:
     """Everything that speaks SNMP. Made, started, reloaded and stopped in the running loop."""
 
     def __init__(
-        self, config: Config, inventories: Mapping[str, Inventory], operations: Operations, state: State
-    ) -> None:
+        self, config: Config, inventories: Mapping[str, Inventory], operations: Operations, state: State,
+        events: Mapping[str, Events],
+    ) -> None:  # fmt: skip
         settings = _settings(config)
         self._state = state
         self._clerk = Workers(1, "virtmap-texts")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._targets = targets(config)
         kept = Kept(load=state.text, store=self._store)
+        default = config.hypervisors[0].name
+        self._log = notification_log_mib.NotificationLogMib(settings.log_limit, default=default, kept=kept)
         self._system = SnmpV2Mib(kept, _said(config), authentication_traps=settings.authentication_traps)
         secured = security(config)
         self.engine = Engine(
@@ -74,15 +80,15 @@ class Service:
             boots=state.engine_boots(), standards=self._standards(settings),
         )  # fmt: skip
         self._server = Server(self.engine, operations)
-        self.notifier = Notifier(self.engine, told(config, secured), default=config.hypervisors[0].name)
+        self.notifier = Notifier(self.engine, told(config, secured), default=default, outbox=Outbox(state))
+        if settings.log_limit:
+            self.notifier.record = self._log.record
         self.engine.on_authentication_failure.append(self._authentication_failed)
-        self._heralds = [
+        for context in self.engine.contexts.values():
             Herald(
-                context.inventory, self.engine.mib, self.notifier.notify, standards=context.standards,
-                wanted=lambda: self.notifier.listening,
-            )
-            for context in self.engine.contexts.values()
-        ]  # fmt: skip
+                events[context.hypervisor], self.engine.mib, self.notifier.notify, standards=context.standards,
+                wanted=lambda: self.notifier.listening, noted=lambda: self.notifier.record is not None,
+            )  # fmt: skip
         self._subagent: Subagent | None = None
         if settings.agentx is not None:
             self._subagent = Subagent(self.engine, operations, str(settings.agentx), settings.agentx_role)
@@ -98,7 +104,8 @@ class Service:
             snmp_usm_mib.serve,
             snmp_vacm_mib.SnmpVacmMib(),
             snmp_target_mib.SnmpTargetMib(lambda: self._targets),
-            snmp_notification_mib.SnmpNotificationMib(lambda: self._targets),
+            snmp_notification_mib.SnmpNotificationMib(lambda: self._targets, logged=settings.log_limit > 0),
+            *([self._log] if settings.log_limit else []),
             operation_table.serve,
             libvirt_mib.serve,
             vm_mib.serve(per_vm=settings.vm_notifications, bulk=settings.vm_bulk_notifications),
@@ -106,6 +113,7 @@ class Service:
 
     async def start(self) -> tuple[SnmpEndpoint, ...]:
         """Listen. ConfigError when an address cannot be listened on; nothing is left open then."""
+        await self.notifier.recover()
         bound = await self._server.start([(e.transport, e.host, e.port) for e in self._listen], self._files)
         if self._subagent is not None:
             self._subagent.start()
@@ -131,8 +139,6 @@ class Service:
     async def stop(self) -> None:
         """Listen no more; what is to be told or written down is, within a limit."""
         await self._server.stop()
-        for herald in self._heralds:
-            herald.stop()
         await self.notifier.stop()
         if self._subagent is not None:
             await self._subagent.stop()
@@ -250,6 +256,7 @@ def told(config: Config, secured: Security) -> list[notifications.Target]:
             name=t.name, host=t.address.host, port=t.address.port, version=t.version, community=t.community,
             user=account.user if account is not None else None, inform=t.inform, timeout=t.timeout, retries=t.retries,
             include=t.include, exclude=t.exclude, hypervisors=t.hypervisors or (account.hypervisors if account else ()),
+            domains=t.domains, kinds=t.kinds, severity=t.severity, expiry=t.expiry, queue=t.queue,
             view=views[account.view] if account else None,
         )  # fmt: skip
         out.append(target)

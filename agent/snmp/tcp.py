@@ -20,10 +20,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from agent.pace import Pace
 from agent.snmp import tls
 from agent.snmp.ber import SEQUENCE, BerError
 from agent.snmp.exchange import Exchange
-from agent.snmp.pace import Pace
 
 log = logging.getLogger("virtmap.snmp")
 

@@ -111,7 +111,7 @@ class Group:
 def generate(model: Model = MODEL) -> dict[str, str]:
     """Every generated module, by its path under `mibs/`."""
     all_of_them = modules(model)
-    homes = _homes(all_of_them)
+    homes = {**_homes(all_of_them), **{o.name: m.name for m in all_of_them for o in m.event_objects}}
     files = {ROOT_MODULE: _root()}
     files |= {m.name: _module(m, homes) for m in all_of_them}
     for name, text in files.items():
@@ -233,7 +233,9 @@ def _used(module: mib.Module, homes: dict[str, str]) -> dict[str, set[str]]:
     """What the module uses of others, by their names."""
     used: dict[str, set[str]] = {"SNMPv2-SMI": {"MODULE-IDENTITY", "OBJECT-TYPE"}}
     used["SNMPv2-CONF"] = {"MODULE-COMPLIANCE", "OBJECT-GROUP"}
-    used[ROOT_MODULE] = {"virtmapModules", "virtmapObjects", "virtmapCompliances", "virtmapGroups"}
+    used[ROOT_MODULE] = {"virtmapModules", "virtmapCompliances", "virtmapGroups"}
+    if module.laid_out:
+        used[ROOT_MODULE].add("virtmapObjects")
     for o in _objects(module):
         home = o.syntax_module or homes[o.syntax]
         if home != module.name:
@@ -251,6 +253,9 @@ def _used(module: mib.Module, homes: dict[str, str]) -> dict[str, set[str]]:
         used["SNMPv2-SMI"].add("NOTIFICATION-TYPE")
         used["SNMPv2-CONF"].add("NOTIFICATION-GROUP")
         used[ROOT_MODULE].add("virtmapNotifications")
+    for name in {name for n in module.notifications for name in n.objects}:
+        if homes.get(name, module.name) != module.name:  # what all events tell
+            used.setdefault(homes[name], set()).add(name)
     return used
 
 
@@ -297,7 +302,7 @@ def _reference(field: Field | None) -> str:
 
 
 def happening(n: mib.MibNotification) -> str:
-    return f"{n.description} Severity: {n.event.severity.name.lower()}."
+    return f"{n.description} Severity: {n.event.perceived.name.lower()}."
 
 
 def _occasion(n: mib.MibNotification) -> str:

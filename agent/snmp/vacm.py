@@ -8,15 +8,19 @@ narrowed View like any other and asks nothing for each variable.
 """
 
 import enum
+import functools
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.snmp.message3 import Level
 from agent.snmp.mib import Oid
-from agent.snmp.view import Column, Computed, RowIndex, View
+from agent.snmp.view import Column, Computed, Live, RowIndex, View
 
 USM = 3
+ADMITTED = 4096
+"""OIDs of which it is remembered whether somebody may see them in columns whose rows come and go."""
+
 ANY = 0
 """Security models: 1 and 2 are the communities of SNMPv1 and v2c; 0 in an access entry means any."""
 
@@ -126,11 +130,19 @@ class MibView:
             yield Range(number, first, stop)
 
     def narrowed(self, view: View) -> View:
-        """A View that shows what is in this view and nothing else. Columns that are in as a whole are shared."""
+        """A View that shows what is in this view and nothing else. Columns that are in as a whole are shared; those whose rows
+        come and go show what is in this view at any time."""
         by_column: dict[int, list[Range]] = {}
+        live: list[Column] = []
+        includes = functools.lru_cache(ADMITTED)(self.includes)
+        for column in view.columns:
+            whole = self.everything_beneath(column.oid)
+            if isinstance(column, Live) and whole is not False:
+                live.append(column.narrowed(includes, partly=whole is None))
         for one in self.ranges(view):
-            by_column.setdefault(one.column, []).append(one)
-        return View([_narrowed(view.columns[number], ranges) for number, ranges in by_column.items()])
+            if not isinstance(view.columns[one.column], Live):
+                by_column.setdefault(one.column, []).append(one)
+        return View([_narrowed(view.columns[number], ranges) for number, ranges in by_column.items()] + live)
 
 
 def _narrowed(column: Column, ranges: Sequence[Range]) -> Column:

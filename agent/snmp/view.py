@@ -13,10 +13,11 @@ positions, which a walk always hits. Other OIDs are found by bisection.
 import logging
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from agent.layout import Patch
 from agent.schema.declare import Row
 from agent.schema.types import Semantic, Wire
 from agent.snapshot import Snapshot, Table, Values
@@ -256,6 +257,21 @@ class Column:
             pieces = [self._bind(start + i, b"" if v is None else self._one(v)) for i, v in enumerate(values)]
         return Page(pieces)
 
+    def patch(self, records: Sequence[Values], changed: Sequence[tuple[int, Values, Values]]) -> None:
+        """Show these records from now on. `changed` are the rows that are others, each as it was and as it is; pages that show
+        them otherwise are encoded anew when they are asked for. In the thread that answers."""
+        self.records = records
+        place = self.place
+        self._outdate({row >> _SHIFT for row, old, new in changed if old[place] != new[place]})
+
+    def _outdate(self, numbers: Iterable[int]) -> None:
+        """These pages have to be encoded anew."""
+        for number in numbers:
+            self.pages[number] = None
+            self.void = False
+            if self.gaps is not None:
+                self.gaps[number] = 0
+
     def inherit(self, old: "Column", dirty: Container[int]) -> None:
         """Take over the pages of the snapshot before that still hold, and encode those anew that were asked for since.
         Pages that are not `dirty` have the rows that they had."""
@@ -305,6 +321,67 @@ class Computed(Column):
         start = number << _SHIFT
         return Page([self.get(row) for row in range(start, min(start + PAGE, self.count))])
 
+    def patch(self, records: Sequence[Values], changed: Sequence[tuple[int, Values, Values]]) -> None:
+        self.records = records
+
+
+class Live(Column):
+    """A column whose rows come and go without a new snapshot. Its index works instances out; pages are kept as long as `stamp`
+    gives the same. `admits` says of an OID whether it may be seen: of one that is shown, or whose value is shown, and of the
+    instances themselves if only some of them may be, `partly`."""
+
+    __slots__ = ("_kept", "_stamp", "admits", "partly")
+
+    def __init__(self, oid: Oid, index: RowIndex, admits: Callable[[Oid], bool], *, partly: bool = False) -> None:
+        self.oid = oid
+        self.head = ber.oid_contents(oid)
+        self.index = index
+        self.records = ()
+        self.place = 0
+        self.encode = ber.encode_integer
+        self.pages = []
+        self.gaps = None
+        self.void = False
+        self.object = None
+        self.writer = None
+        self.wide = False
+        self.admits = admits
+        self.partly = partly
+        self._kept: dict[int, Page] = {}
+        self._stamp = -1
+
+    @property
+    def count(self) -> int:  # type: ignore[override]  # it is asked for, and never set
+        return len(self.index.arcs)
+
+    def stamp(self) -> int:
+        """Another number when anything has changed."""
+        raise NotImplementedError
+
+    def narrowed(self, admits: Callable[[Oid], bool], *, partly: bool) -> "Live":
+        """The column for somebody who may not see everything."""
+        raise NotImplementedError
+
+    def get(self, row: int) -> bytes:
+        if self.partly and not self.admits(self.oid + self.index.arcs[row]):
+            return b""
+        return self._bind(row, self.value(row))
+
+    def page(self, number: int) -> Page:
+        if (now := self.stamp()) != self._stamp:
+            self._kept, self._stamp = {}, now
+        page = self._kept.get(number)
+        if page is None:
+            page = self._kept[number] = self.encoded(number)
+        return page
+
+    def filled(self, row: int) -> int:
+        return row
+
+    def encoded(self, number: int) -> Page:
+        start = number << _SHIFT
+        return Page([self.get(row) for row in range(start, min(start + PAGE, self.count))])
+
 
 SCALAR = RowIndex(((0,),))
 
@@ -327,6 +404,14 @@ class TableView:
             dirty = dirty_pages(table.records, same.table.records)
             for column, old in zip(self.columns, same.columns, strict=True):
                 column.inherit(old, dirty)
+
+    def patch(self, patch: Patch) -> None:
+        """Be the view of the table as it is now."""
+        self.table = patch.table
+        records = patch.table.records
+        changed = [(place, old, records[place]) for place, old in zip(patch.places, patch.old, strict=True)]
+        for column in self.columns:
+            column.patch(records, changed)
 
 
 def _column(mib: MibObject, index: RowIndex, records: Sequence[Values]) -> Column:
@@ -356,6 +441,13 @@ class Tables:
             known = self._views.get(table.row, ())
             view = TableView(self._mibs[table.row], table, known[-1] if known else None, self._writer)
             self._views[table.row] = (*known[-1:], view)
+
+    def patch(self, patch: Patch) -> bool:
+        """Make the published view of a table that of the table as it is now, in the thread that answers; whether there is one."""
+        view = next((v for v in self._views.get(patch.table.row, ()) if v.table is patch.before), None)
+        if view is not None:
+            view.patch(patch)
+        return view is not None
 
     def views(self, snapshot: Snapshot) -> list[TableView]:
         """The views of a snapshot's tables. What was not prepared, the small tables of the agent itself, is made now."""

@@ -354,7 +354,8 @@ class Fake:
             else:
                 keys = dict.fromkeys(key[0] for row, key in only if row is Domain)
                 wanted = [self._guests[k] for k in keys if k in self._guests]
-            self._objects.keep_only((*(d.root for d in self._guests.values()), (Host, (self.name,))))
+            if only is None:
+                self._objects.keep_only((*(d.root for d in self._guests.values()), (Host, (self.name,))))
             others = (
                 [root for root in self._objects.roots if only is None or root in only] if self.shape.details else []
             )
@@ -465,6 +466,11 @@ class Fake:
                 _happened(made, domain_events.DomainStarted, LifecycleDetail.STARTED_BOOTED, DomainState.SHUT_OFF, told)
             self._tell(told)
             return (made.uuid,)
+
+    def put(self, *rows: Row) -> None:
+        """An object that is no domain has these rows, itself first, and no others."""
+        with self._mutex:
+            self._tell([Changed(root=self._objects.put(rows))])
 
     def remove(self, name: str) -> None:
         """A domain is destroyed and its definition removed, with its events."""

@@ -7,7 +7,7 @@ else they are for leaves no trace. What is asked for in the wrong state, of noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,6 +88,12 @@ class Objects:
         now = datetime.now(UTC)
         found = self._roots.get(root, [])
         return [r.replace(refreshed=now) if "refreshed" in r.positions else r for r in found]
+
+    def put(self, rows: Sequence[Row]) -> Root:
+        """Have an object that has no parent, the first of these rows, and nothing but the others beneath it; gives its root."""
+        root: Root = (type(rows[0]), rows[0].key)
+        self._roots[root] = list(rows)
+        return root
 
     def beneath(self, root: Root, rows: Iterable[Row]) -> list[Row]:
         """What is beneath a root whose own rows are these, made up when it is asked for first."""

@@ -15,6 +15,7 @@ import libvirt
 
 from agent.errors import Busy, Invalid, NotSupported, Unreachable, VirtmapError
 from drivers.libvirt.errors import translated
+from drivers.logs.collection import Collection
 
 
 @dataclass(kw_only=True)
@@ -31,11 +32,19 @@ class Calls:
     """Calls over one connection. `lost` is told when a call finds the connection broken."""
 
     def __init__(
-        self, virt: Any, *, used: Counter[str], lost: Callable[[], None] = lambda: None, name: str = ""
+        self,
+        virt: Any,
+        *,
+        used: Counter[str],
+        lost: Callable[[], None] = lambda: None,
+        name: str = "",
+        logs: Collection | None = None,
     ) -> None:
         self.virt = virt
         self.name = name
         """What the configuration calls the connection."""
+        self.logs = logs
+        """The logs of its domains, which libvirt does not serve; None where they are not served by us either."""
         self.used = used
         """How often each function was called so far, as libvirt-python names it: virDomain.info."""
         self.lacking: set[str] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -10,9 +11,10 @@ from urllib.parse import urlsplit
 
 import libvirt
 
-from agent.driver import NOBODY, Changed, Heard, Lost, Plan, Root, Task
+from agent.driver import NOBODY, Changed, Happened, Heard, LogSettings, Lost, Plan, Root, Task
 from agent.model.domain import Domain
 from agent.model.host import Host
+from agent.model.log import Log, LogMatched
 from agent.schema.declare import Access, Key, Operation, Row
 from drivers.libvirt import events
 from drivers.libvirt.calls import Calls
@@ -22,6 +24,10 @@ from drivers.libvirt.kinds import KINDS
 from drivers.libvirt.login import Login
 from drivers.libvirt.perform import perform
 from drivers.libvirt.reading import RESYNC, Memory, Reader
+from drivers.logs.collection import Collection, Told
+from drivers.logs.places import places
+
+log = logging.getLogger("virtmap.logs")
 
 RESYNC_WITHOUT_EVENTS = 30.0
 """Where a hypervisor tells no events, definitions are read again this often, in seconds."""
@@ -48,6 +54,7 @@ class LibvirtDriver:
         resync: float = RESYNC,
         stuck: float = STUCK,
         monitor_events: bool = False,
+        logs: LogSettings | None = None,
     ) -> None:
         self._monitor_events = monitor_events
         self.name = name
@@ -62,6 +69,26 @@ class LibvirtDriver:
             uri, login=login, opened=self._opened, lost=self._lost, retired=_retire, patience=patience
         )
         self._listens: Any = None
+        self._logs = self._collection(logs, read_only=login is not None and login.read_only)
+
+    def _collection(self, settings: LogSettings | None, *, read_only: bool) -> Collection | None:
+        """The logs of its domains; None where they are not to be served, or not of this host."""
+        if settings is None or not settings.serve:
+            return None
+        where = places(self.uri, settings.directories, devices=settings.device_directories)
+        if isinstance(where, str):
+            if settings.rules or settings.retention is not None:
+                log.warning("%s: its logs are not served: %s", self.name, where)
+            return None
+        told = Told(matched=self._line_matched, changed=self._logs_changed)
+        return Collection(self.name, where, settings, told, read_only=read_only)
+
+    def _line_matched(self, path: str, event: LogMatched) -> None:
+        self._heard(Happened(event=event, key=(path,)))
+
+    def _logs_changed(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self._heard(Changed(root=(Log, (path,))))
 
     @property
     def _far(self) -> bool:
@@ -79,11 +106,15 @@ class LibvirtDriver:
     def close(self) -> None:
         """Drop the connection for good, without waiting."""
         self._heard = lambda _: None
+        if self._logs is not None:
+            self._logs.close()
         self.connection.close()
 
     def listen(self, heard: Callable[[Heard], None]) -> None:
         """From now on, and across connections, tell what happens."""
         self._heard = heard
+        if self._logs is not None:
+            self._logs.start()
 
     def plan(self, only: Sequence[Root] | None = None) -> Plan:
         """How to read everything, or only these roots."""
@@ -109,19 +140,20 @@ class LibvirtDriver:
 
     def _opened(self, live: Live) -> Reader:
         """Each new connection, before anybody reads: events first, so that nothing changes unheard."""
-        calls = Calls(live.virt, used=self.called, lost=lambda: self._check(live), name=self.name)
+        calls = Calls(live.virt, used=self.called, lost=lambda: self._check(live), name=self.name, logs=self._logs)
         self.called.update(("openAuth", "virConnect.registerCloseCallback", "virConnect.setKeepAlive"))
         if live.gap:
             self._listens = live.virt
             for uuid in list(self._memory.definitions):
                 self._memory.changed(uuid)  # whatever happened while nobody listened
-        listening = events.register(calls, partial(self._tell, live.virt), self._memory.changed)
+        listening = events.register(calls, partial(self._tell, live.virt), self._memory.changed, self._memory.device)
         for kind in KINDS:
             kind.listen(calls, partial(self._tell_of, live.virt, kind.row))
         if self._monitor_events:
             monitor.listen(calls, partial(self._tell, live.virt))
         self._listens = live.virt
         self._memory.due(Host)
+        self._memory.unheard = not listening
         self._memory.resync = self._resync if listening else min(self._resync, RESYNC_WITHOUT_EVENTS)
         # Without another end it all happens in our own process. ESX and its like have one, and no signs of life to give.
         at_once = None if live.keepalive or self._far else 1

@@ -47,7 +47,7 @@ class Login:
         read_only: bool = False,
         again: float = AGAIN,
     ) -> None:
-        self.user, self._password, self._read_only, self._again = user, password, read_only, again
+        self.user, self._password, self.read_only, self._again = user, password, read_only, again
         self._refused: tuple[Secret, float] | None = None
 
     def secret(self) -> Secret | None:
@@ -64,7 +64,7 @@ class Login:
         """A new virConnect. Denied when something is asked that cannot be answered, or was answered wrongly; Unreachable when
         anything else is in the way."""
         asked = Questions(self)
-        flags = libvirt.VIR_CONNECT_RO if self._read_only else 0
+        flags = libvirt.VIR_CONNECT_RO if self.read_only else 0
         try:
             return libvirt.openAuth(uri, [list(ASKED), asked.answer, None], flags)
         except libvirt.libvirtError as error:

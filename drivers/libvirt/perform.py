@@ -19,6 +19,7 @@ from drivers.libvirt.calls import Calls
 from drivers.libvirt.doing import Actions, Doing, Outs
 from drivers.libvirt.domains.underway import watched
 from drivers.libvirt.errors import without
+from drivers.libvirt.kinds import log
 from drivers.libvirt.symbols import flags
 
 
@@ -39,7 +40,10 @@ def _reset(do: Doing, domain: Any, _operation: on_domain.Reset) -> None:
 
 
 def _destroy(do: Doing, domain: Any, operation: on_domain.Destroy) -> None:
-    do(domain.destroyFlags, flags(operation.flags))
+    if operation.remove_logs:
+        log.destroy_with_logs(do, domain, flags(operation.flags))
+    else:
+        do(domain.destroyFlags, flags(operation.flags))
 
 
 def _suspend(do: Doing, domain: Any, _operation: on_domain.Suspend) -> None:
@@ -76,7 +80,10 @@ def _set_user_password(do: Doing, domain: Any, operation: on_domain.SetUserPassw
 
 
 def _undefine(do: Doing, domain: Any, operation: on_domain.Undefine) -> None:
-    do(domain.undefineFlags, flags(operation.flags))
+    if operation.remove_logs:
+        log.undefine_with_logs(do, domain, flags(operation.flags))
+    else:
+        do(domain.undefineFlags, flags(operation.flags))
 
 
 def _define_domain(do: Doing, virt: Any, operation: on_host.DefineDomain) -> Outs:

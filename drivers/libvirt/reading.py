@@ -32,6 +32,7 @@ from agent.errors import Busy, Denied, Failed, Invalid, NotFound, NotSupported, 
 from agent.model import Disk, Domain, Host, Nic, Vcpu
 from agent.model.disk import DiskError
 from agent.model.domain import DomainStateReason
+from agent.model.log import Log
 from agent.model.vcpu import VcpuState
 from agent.schema.declare import Row
 from drivers.libvirt import host, stats, symbols, xml
@@ -41,6 +42,8 @@ from drivers.libvirt.domains import DETAILS
 from drivers.libvirt.kinds import KINDS
 from drivers.libvirt.kinds.kind import Kind
 from drivers.libvirt.processors import cpu_list
+from drivers.logs.listing import Guest
+from drivers.logs.ownership import DeviceLog
 
 BATCH = 200
 """Domains in one call: libvirt-python builds the whole answer under the GIL, and one RPC message holds 32 MiB."""
@@ -90,6 +93,7 @@ class Definition:
     vcpus: Sequence[int]
     disks: Sequence[tuple[Any, ...]]
     nics: Sequence[tuple[Any, ...]]
+    logs: Sequence[DeviceLog]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,6 +144,8 @@ class Memory:
 
     def __init__(self, *, resync: float = RESYNC) -> None:
         self.resync = resync
+        self.unheard = False
+        """Whether the hypervisor tells no events of domains."""
         self.definitions: dict[str, Definition] = {}
         self.details: dict[str, Detail] = {}
         self.kinds: dict[type[Row], Seen] = {kind.row: Seen() for kind in KINDS}
@@ -154,6 +160,18 @@ class Memory:
     def changed(self, uuid: str) -> None:
         """The definition may have changed: what is being read at this moment is old already."""
         self._versions[uuid] = self.version(uuid) + 1
+
+    def device(self, uuid: str, row: type[Row], alias: str) -> str | None:
+        """The own key of a disk or NIC, by its alias or by that key itself, as the definition that was read last has it."""
+        known = self.definitions.get(uuid)
+        if known is None:
+            return None
+        place, own = row.positions["alias"], row.key_fields()[-1].position
+        for values in known.disks if row is Disk else known.nics:
+            if alias in (values[place], values[own]):
+                found: str = values[own]
+                return found
+        return None
 
     def due(self, row: type[Row]) -> None:
         """Objects of this kind may have come or gone, or of every kind if an operation on the host may have done so."""
@@ -216,6 +234,8 @@ class Reader:
         self._slow_until = 0.0
         self._running: tuple[int, int] | None = None
         self._is_qemu = calls.ask(f"{name}: cannot ask its kind", calls.virt.getType) == "QEMU"
+        if calls.logs is not None:
+            calls.logs.removing.learn = self.learn_logs
 
     # The plan
 
@@ -226,10 +246,11 @@ class Reader:
             self._memory.keep_only({each.UUIDString() for each in domains})
             self._running = sum(each.ID() != -1 for each in domains), len(domains)
             membership = self._membership()
+            self._learn(domains)
             spend = Allowance(again=self._memory.overdue(RESYNC_AT_ONCE), seconds=DETAILS_TIME)
             others, kept = self._plan_kinds()
             everything = (self._host_piece(host), *self._domain_pieces(domains, membership, spend), *others)
-            return Plan(pieces=everything, at_once=self._at_once, kept=kept)
+            return Plan(pieces=everything, at_once=self._at_once, kept=kept, unheard=self._memory.unheard)
         pieces = [self._host_piece(root) for root in only if root == host]
         wanted = [key[0] for row, key in only if row is Domain]
         found = self._look_up(wanted)
@@ -241,6 +262,34 @@ class Reader:
             some = [root for root in only if root[0] is kind.row]
             pieces += [self._kind_piece(kind, dict.fromkeys(some))] if some else []
         return Plan(pieces=pieces, at_once=self._at_once)
+
+    def _learn(self, domains: Sequence[Any]) -> None:
+        """Which domains there are decides whose a log is."""
+        if self._calls.logs is None:
+            return
+        definitions = self._memory.definitions
+        guests = {}
+        for each in domains:
+            uuid = each.UUIDString()
+            known = definitions.get(uuid)
+            guests[uuid] = Guest(name=each.name(), active=each.ID() != -1, devices=known.logs if known else None)
+        if self._calls.logs.learn(guests):
+            self._memory.due(Log)
+
+    def learn_logs(self) -> None:
+        """Which domains there are at this moment, and which logs their devices have. What is not known yet, or was known of another
+        definition or run, is read now: nothing may be removed that somebody has a claim to."""
+        domains = []
+        for each in self._list(0):
+            uuid, run = each.UUIDString(), each.ID()
+            known = self._memory.definitions.get(uuid)
+            try:
+                if known is None or (known.run, known.version) != (run, self._memory.version(uuid)):
+                    self._define(each, uuid, run)
+            except NotFound:  # it has gone meanwhile
+                continue
+            domains.append(each)
+        self._learn(domains)
 
     # Objects of other kinds
 
@@ -275,14 +324,16 @@ class Reader:
     def _read_kind(self, kind: Kind, some: Mapping[Root, Any]) -> Batch:
         rows: list[Row] = []
         failed: dict[Root, VirtmapError] = {}
+        seen = self._memory.kinds[kind.row]
         for root, known in some.items():
             try:
                 rows += kind.read(self._calls, kind.find(self._calls, root[1]) if known is None else known)
-                self._memory.kinds[kind.row].roots |= {root}
+                if root not in seen.roots:
+                    seen.roots |= {root}
             except Unreachable:
                 raise
             except NotFound:
-                self._memory.kinds[kind.row].roots -= {root}
+                seen.roots -= {root}
             except VirtmapError as error:
                 failed[root] = error.with_traceback(None)
         return Batch(rows=rows, failed=failed)
@@ -490,7 +541,7 @@ class Reader:
             run=run, version=version, until=until, digest=digest,
             domain=_values(Domain, columns), vcpus=live.vcpus,
             disks=[_values(Disk, each | {"domain": uuid}) for each in live.disks],
-            nics=[_values(Nic, each | {"domain": uuid}) for each in live.nics],
+            nics=[_values(Nic, each | {"domain": uuid}) for each in live.nics], logs=live.logs,
         )  # fmt: skip
         if known is not None and known.version == version and known.run == run:
             self._memory.details.pop(uuid, None)  # it changed, and no event told so

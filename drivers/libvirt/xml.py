@@ -14,7 +14,10 @@ from lxml import etree
 
 from agent.errors import Failed
 from agent.model.disk import DiskDevice
+from agent.model.log import LogKind
 from agent.model.nic import LinkState
+from drivers.logs.ownership import DeviceLog
+from drivers.logs.places import plain_path
 
 Values = dict[str, Any]
 Element = Any
@@ -42,12 +45,14 @@ def parse(text: str) -> Element:
 
 @dataclass(frozen=True, kw_only=True)
 class DomainXml:
-    """What one definition tells: columns of the domain, of its disks and NICs in order, the numbers of its vCPUs."""
+    """What one definition tells: columns of the domain, of its disks and NICs in order, the numbers of its vCPUs, its devices'
+    logs."""
 
     domain: Values
     vcpus: Sequence[int]
     disks: Sequence[Values]
     nics: Sequence[Values]
+    logs: Sequence[DeviceLog] = ()
 
 
 def domain(text: str) -> DomainXml:
@@ -60,6 +65,7 @@ def domain(text: str) -> DomainXml:
         vcpus=_vcpus(root),
         disks=[_disk(each) for each in ([] if devices is None else devices.findall("disk"))],
         nics=_nics(interfaces),
+        logs=[] if devices is None else _logs(devices),
     )
 
 
@@ -88,6 +94,44 @@ def _nics(elements: Sequence[Element]) -> list[Values]:
         found["device"] = mac if seen[mac] == 1 else f"{mac}#{seen[mac]}"
         made.append(found)
     return made
+
+
+_TEXT_DEVICES = ("serial", "console", "parallel")
+"""Devices on which a guest writes text."""
+
+
+def _logs(devices: Element) -> list[DeviceLog]:
+    """The logs of devices, each path once: the first console is the first serial port, told a second time."""
+    found: dict[str, DeviceLog] = {}
+    numbers: dict[str, int] = {}
+    for element in sorted(devices, key=lambda each: each.tag == "console"):
+        number = numbers[element.tag] = numbers.get(element.tag, -1) + 1
+        name = _attribute("alias/@name")(element) or _attribute("target/@name")(element) or f"{element.tag}{number}"
+        kind = LogKind.CONSOLE if element.tag in _TEXT_DEVICES else LogKind.OTHER
+        paths = [_attribute("log/@file")(element)]
+        if element.get("type") == "file" and element.tag in (*_TEXT_DEVICES, "channel"):
+            paths.append(_attribute("source/@path")(element))
+        for path in filter(None, map(_log_path, paths)):
+            found.setdefault(path, DeviceLog(kind=kind, device=name[:63], path=path))
+    return [*found.values(), *_logs_of_programs(devices)]
+
+
+def _log_path(told: str | None) -> str | None:
+    """A path that can be shown, and leads to one place; None for what is none."""
+    return plain_path(told) if told is not None and told.isprintable() else None
+
+
+def _logs_of_programs(devices: Element) -> list[DeviceLog]:
+    """Logs of programs that libvirt starts beside the hypervisor, under names of its own."""
+    found = []
+    for number, element in enumerate(devices.findall("filesystem")):
+        started = element.find("source") is None or element.find("source").get("socket") is None
+        if _attribute("driver/@type")(element) == "virtiofs" and started:
+            name = _attribute("alias/@name")(element) or f"fs{number}"
+            found.append(DeviceLog(kind=LogKind.VIRTIOFSD, device=name[:63]))
+    if devices.find("tpm/backend[@type='emulator']") is not None:
+        found.append(DeviceLog(kind=LogKind.SWTPM, device="tpm0"))
+    return found
 
 
 def _vcpus(root: Element) -> list[int]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -210,3 +212,53 @@ def answering(*answers: tuple[int, str] | None) -> Callable[[int], Awaitable[tup
         return answers[number] if number < len(answers) else (200, TAKEN)
 
     return respond
+
+
+class Heard:
+    """What a pywbem listener was given."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._came: queue.Queue[Any] = queue.Queue()
+        self.all: list[Any] = []
+
+    def take(self, indication: Any, host: str) -> None:
+        self._came.put(indication)
+
+    @property
+    def waiting(self) -> int:
+        """Indications that came and were not asked for yet."""
+        return self._came.qsize()
+
+    def now(self) -> list[Any]:
+        """What came and was not asked for yet, without waiting."""
+        return [self._came.get_nowait() for _ in range(self._came.qsize())]
+
+    async def some(self, count: int) -> list[Any]:
+        """So many indications, when they have come."""
+        for _ in range(count):
+            self.all.append(await asyncio.to_thread(self._came.get, timeout=20))
+        return self.all[-count:]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def pywbem_listener(certificate: tuple[str, str] | None = None, port: int | None = None) -> Iterator[Heard]:
+    """pywbem's own listener, in its threads; at a port of its own, if none is given."""
+    port = port or free_port()
+    heard = Heard(f"{'https' if certificate else 'http'}://127.0.0.1:{port}")
+    if certificate is None:
+        listener = pywbem.WBEMListener("127.0.0.1", http_port=port)
+    else:
+        listener = pywbem.WBEMListener("127.0.0.1", https_port=port, certfile=certificate[0], keyfile=certificate[1])
+    listener.add_callback(heard.take)
+    listener.start()
+    try:
+        yield heard
+    finally:
+        listener.stop()

@@ -144,7 +144,7 @@ def test_events_are_indication_classes() -> None:
     for event in MODEL.events:
         name = f"Virtmap_{event.__name__}"
         assert SCHEMA.is_a(name, "CIM_AlertIndication")
-        assert {camel(f.name) for f in event.fields} <= set(whole(name).properties)
+        assert {f.cim or camel(f.name) for f in event.fields} <= set(whole(name).properties)
         assert "Indication" in whole(name).qualifiers
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import queue
+import itertools
 import socket
 import threading
-from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,12 @@ from agent.cim.service import Service
 from agent.cim.status import CimError, Status
 from agent.config import Cim, Config, Endpoint, Hypervisor, Receivers, StateSettings
 from agent.errors import ConfigError, Failed
+from agent.events import Events
 from agent.inventory import Inventory
 from agent.operations import Operations
 from agent.schema import dmtf
 from agent.schema.declare import Access
-from agent.state import Queued, State
+from agent.state import INFORMS, Queued, State
 from drivers.fake import Fake
 from tests.agents import OBSERVER, OPERATOR, QUIET, Trail, looped, until
 from tests.authorities import Authority
@@ -44,57 +44,17 @@ from tests.cim.subscribed import (
     TAKEN,
     alert,
     answering,
+    free_port,
     listening,
     names,
     new_destination,
     new_filter,
     new_subscription,
+    pywbem_listener,
     schema,
     subscribed,
     value,
 )
-
-
-class Heard:
-    """What a pywbem listener was given."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._came: queue.Queue[Any] = queue.Queue()
-        self.all: list[Any] = []
-
-    def take(self, indication: Any, host: str) -> None:
-        self._came.put(indication)
-
-    async def some(self, count: int) -> list[Any]:
-        """So many indications, when they have come."""
-        for _ in range(count):
-            self.all.append(await asyncio.to_thread(self._came.get, timeout=20))
-        return self.all[-count:]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-@contextmanager
-def pywbem_listener(certificate: tuple[str, str] | None = None) -> Iterator[Heard]:
-    """pywbem's own listener, in its threads."""
-    port = free_port()
-    heard = Heard(f"{'https' if certificate else 'http'}://127.0.0.1:{port}")
-    if certificate is None:
-        listener = pywbem.WBEMListener("127.0.0.1", http_port=port)
-    else:
-        listener = pywbem.WBEMListener("127.0.0.1", https_port=port, certfile=certificate[0], keyfile=certificate[1])
-    listener.add_callback(heard.take)
-    listener.start()
-    try:
-        yield heard
-    finally:
-        listener.stop()
-
 
 # --- what is sent
 
@@ -465,7 +425,7 @@ async def test_what_the_disk_did_not_take_is_written_at_the_end_if_it_does_by_th
 async def test_what_was_delivered_while_the_disk_failed_is_noted_when_it_works_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("agent.cim.indications.delivery._DISK_AGAIN", 0.01)
+    monkeypatch.setattr("agent.journal.DISK_AGAIN", 0.01)
     broken = [False]
     async with listening(answering((500, ""))) as listener, subscribed() as world:
         path = await world.subscribe(listener.url)
@@ -491,7 +451,7 @@ async def test_what_was_delivered_while_the_disk_failed_is_noted_when_it_works_a
 
 @looped
 async def test_what_is_noted_for_a_disk_that_fails_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.cim.indications.delivery._UNWRITTEN", 3)
+    monkeypatch.setattr("agent.journal.UNWRITTEN", 3)
     async with listening() as listener, subscribed() as world:
         path = await world.subscribe(listener.url)
 
@@ -584,7 +544,7 @@ async def test_many_subscriptions_leave_others_their_turn_and_keep_the_order(mon
 
 @looped
 async def test_a_disk_that_hangs_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.cim.indications.delivery._UNWRITTEN", 3)
+    monkeypatch.setattr("agent.journal.UNWRITTEN", 3)
     going = threading.Event()
     async with listening() as listener, subscribed() as world:
         path = await world.subscribe(listener.url)
@@ -601,6 +561,20 @@ async def test_a_disk_that_hangs_fills_no_memory(monkeypatch: pytest.MonkeyPatch
         await asyncio.gather(*telling)
         await until(lambda: len(listener.texts) + world.delivery.counters(path).overflowed == 7)
         assert listener.texts == list("abcdefg")[: len(listener.texts)]
+
+
+@looped
+async def test_the_queues_of_informs_are_not_its_own(tmp_path: Path) -> None:
+    async with subscribed(tmp_path) as world:
+        inform = Queued(queue=f"{INFORMS}console", place=2**60, at=0.0, reason="/", body=b"x")
+        world.state.change_queues(put=[inform], longest=None)
+        await world.subscribe(f"http://127.0.0.1:{free_port()}")
+        await world.tell("a")
+    async with subscribed(tmp_path) as world:
+        await world.tell("b")
+        assert world.state.queued(inform.queue, -1, 9) == [inform]
+        own = world.state.queues().keys() - {inform.queue}
+        assert [world.state.queues()[name] for name in own] == [2]
 
 
 # --- subscriptions that end
@@ -846,7 +820,8 @@ async def test_the_whole_server_ends_in_time_whatever_hangs(tmp_path: Path, monk
     )
     state = State(tmp_path)
     inventories = {"local": Inventory(Fake("local", "fake:///?domains=1"), state, pace=QUIET)}
-    service = Service(config, inventories, Operations(inventories, Trail()), state)
+    events = {name: Events(inventory, itertools.count(1).__next__) for name, inventory in inventories.items()}
+    service = Service(config, inventories, Operations(inventories, Trail()), state, events)
     async with listening(hang) as listener:
         ((at,), _) = await service.start()
         _, writer = await asyncio.open_connection("127.0.0.1", at.port)

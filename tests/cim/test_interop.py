@@ -119,13 +119,15 @@ def test_the_server_says_how_it_is_reached() -> None:
 
 
 def test_every_namespace_is_named() -> None:
-    assert [i["Name"] for i in of("CIM_Namespace")] == ["root", "root/virtmap", "interop", "root/interop", "root/cimv2"]
+    assert [i["Name"] for i in of("CIM_Namespace")] == [
+        "root", "root/virtmap", "interop", "root/interop", "root/cimv2", "root/virt",
+    ]  # fmt: skip
     assert len(of("CIM_NamespaceInManager")) == len(namespaces.NAMES)
 
 
 def test_a_namespace_knows_those_below_it() -> None:
     below = interop.child_namespaces("root")
-    assert [i["Name"] for i in below] == ["cimv2", "interop", "virtmap"]
+    assert [i["Name"] for i in below] == ["cimv2", "interop", "virt", "virtmap"]
     assert {(i.path.namespace, i.path.classname) for i in below} == {("root", "__Namespace")}
     assert namespaces.children("a", ["a/b/c", "a/b", "ab", "A/d"]) == ["b", "d"]
     assert interop.child_namespaces("interop") == []
@@ -170,7 +172,7 @@ def test_profiles_are_registered_with_who_published_them() -> None:
     registered = {i["RegisteredName"]: i for i in of("CIM_RegisteredProfile")}
     assert set(registered) == {
         "Profile Registration", "Indications", "Allocation Capabilities", "Resource Allocation", "Virtual System",
-        "System Virtualization", "virtmap mapping",
+        "System Virtualization", "Record Log", "virtmap mapping",
     }  # fmt: skip
     assert registered["Indications"]["RegisteredOrganization"] == 2
     own = registered["virtmap mapping"]
@@ -182,6 +184,7 @@ def test_profiles_build_on_each_other() -> None:
     assert related("CIM_ReferencedProfile", interop.MAPPING.path, "Dependent") == [
         interop.REGISTRATION.path,
         interop.INDICATIONS.path,
+        interop.RECORD_LOG.path,
     ]
 
 
@@ -194,6 +197,7 @@ def test_central_instances_of_the_mapping_follow_from_their_class() -> None:
         (interop.RESOURCE_ALLOCATION.path, "Virtmap_ProcessorPool"),
         (interop.RESOURCE_ALLOCATION.path, "Virtmap_MemoryPool"),
         (interop.ALLOCATION_CAPABILITIES.path, "Virtmap_ProcessorAllocationCapabilities"),
+        (interop.RECORD_LOG.path, "Virtmap_Log"),
         (interop.MAPPING.path, "Virtmap_Host"),
         (interop.MAPPING.path, "Virtmap_Domain"),
     } <= set(central)

@@ -12,12 +12,17 @@ def test_the_server_is_found_with_brand_version_and_namespaces(running: Running)
     server = pywbem.WBEMServer(running.client())
     assert (server.brand, server.interop_ns) == ("virtmap", "interop")
     assert server.version
-    assert set(server.namespaces) == {"root", "root/virtmap", "interop", "root/interop", "root/cimv2"}
+    assert set(server.namespaces) == {"root", "root/virtmap", "interop", "root/interop", "root/cimv2", "root/virt"}
 
 
 def test_old_clients_find_namespaces_below_root(running: Running) -> None:
     client = running.client(namespace="root")
-    assert sorted(i["Name"] for i in client.EnumerateInstances("__Namespace")) == ["cimv2", "interop", "virtmap"]
+    assert sorted(i["Name"] for i in client.EnumerateInstances("__Namespace")) == [
+        "cimv2",
+        "interop",
+        "virt",
+        "virtmap",
+    ]
     path = client.EnumerateInstanceNames("__Namespace")[0]
     assert client.GetInstance(path)["Name"] == path["Name"]
     assert client.EnumerateClassNames(DeepInheritance=True) == ["__Namespace"]
@@ -70,7 +75,7 @@ def test_everything_of_the_server_is_associated_both_ways(running: Running) -> N
     client = running.client(namespace="interop")
     (manager,) = client.EnumerateInstanceNames("CIM_ObjectManager")
     spaces = client.AssociatorNames(manager, AssocClass="CIM_NamespaceInManager", ResultRole="Dependent")
-    assert {p["Name"] for p in spaces} == {"root", "root/virtmap", "interop", "root/interop", "root/cimv2"}
+    assert {p["Name"] for p in spaces} == {"root", "root/virtmap", "interop", "root/interop", "root/cimv2", "root/virt"}
     for space in spaces:
         (back,) = client.AssociatorNames(space, ResultClass="CIM_ObjectManager")
         assert back == path_with_host(manager, space.host)
@@ -102,7 +107,7 @@ class TestCimv2:
 
     def test_record_logs_can_be_asked_for(self, running: Running) -> None:
         client = running.client(namespace="root/cimv2")
-        assert client.EnumerateInstances("CIM_RecordLog") == []  # no log is mapped yet; one that is shows here
+        assert client.EnumerateInstances("CIM_RecordLog") == []  # these domains have none
         assert "InstanceID" in client.GetClass("CIM_RecordLog", LocalOnly=False).properties
 
     def test_nothing_else(self, running: Running) -> None:
@@ -132,7 +137,24 @@ class TestCimv2:
         assert (owner["Name"], owner.namespace) == (domain["Name"], "root/virtmap")
 
 
-def test_the_reserved_namespace_is_not_there_yet(running: Running) -> None:
+def test_the_namespace_of_libvirt_cim_has_its_indications_and_no_systems(running: Running) -> None:
+    client = running.client(namespace="root/virt")
+    names = client.EnumerateClassNames(DeepInheritance=True)
+    assert len([n for n in names if n.startswith(("KVM_", "Xen_", "LXC_"))]) == 9
+    assert client.GetClass("KVM_ComputerSystemModifiedIndication").superclass == "CIM_InstModification"
+    for name in ("KVM_ComputerSystem", "CIM_ComputerSystem", "Virtmap_Domain"):
+        with pytest.raises(pywbem.CIMError) as caught:
+            client.EnumerateInstances(name)
+        assert caught.value.status_code == pywbem.CIM_ERR_INVALID_CLASS
+
+
+@pytest.mark.parametrize("namespace", ["root/virtmap", "root/cimv2", "interop", "root"])
+def test_no_other_namespace_has_classes_of_libvirt_cim(running: Running, namespace: str) -> None:
+    names = running.client(namespace=namespace).EnumerateClassNames(DeepInheritance=True)
+    assert not [n for n in names if n.startswith(("KVM_", "Xen_", "LXC_"))]
+
+
+def test_there_are_no_other_namespaces(running: Running) -> None:
     with pytest.raises(pywbem.CIMError) as caught:
-        running.client(namespace="root/virt").EnumerateClassNames()
+        running.client(namespace="root/virtual").EnumerateClassNames()
     assert caught.value.status_code == pywbem.CIM_ERR_INVALID_NAMESPACE

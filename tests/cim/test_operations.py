@@ -161,7 +161,7 @@ def test_every_class_comes_whole(running: Running) -> None:
 def test_the_interop_namespace_names_server_and_namespaces(running: Running) -> None:
     server = pywbem.WBEMServer(running.client())
     assert server.interop_ns == "interop"
-    assert set(server.namespaces) == {"interop", "root/interop", "root", "root/cimv2", "root/virtmap"}
+    assert set(server.namespaces) == {"interop", "root/interop", "root", "root/cimv2", "root/virt", "root/virtmap"}
     assert server.brand == "virtmap"
     client = running.client(namespace="interop")
     for path in client.EnumerateInstanceNames("CIM_ManagedElement"):

@@ -120,7 +120,8 @@ async def test_a_subscription_to_a_transient_destination_goes_with_it() -> None:
 async def test_static_filters_are_there_and_stay_as_they_are() -> None:
     async with subscribed(started=False) as world:
         static = {i["Name"]: i for i in world.of("CIM_IndicationFilter")}
-        assert set(static) == {"virtmap:static:DomainLifecycle", "virtmap:static:Alerts", "virtmap:static:All"}
+        names = ("DomainLifecycle", "Alerts", "Grave", "Alarms", "Changes", "All")
+        assert set(static) == {f"virtmap:static:{name}" for name in names}
         assert static["virtmap:static:Alerts"]["SourceNamespaces"] == ["root/virtmap"]
         one = static["virtmap:static:All"].copy()
         await refused(world.subscriptions.delete(one.path, OPERATOR), Status.NOT_SUPPORTED, "static")
@@ -140,7 +141,7 @@ def test_a_static_filter_of_a_class_that_is_not_there_is_not_either() -> None:
     made = Subscriptions(
         state, audit, host=HOST, objection=lambda q: "no" if q.source == "Virtmap_DomainLifecycle" else None
     )
-    assert [i["ElementName"] for i in made.instances()] == ["Alerts", "All"]
+    assert [i["ElementName"] for i in made.instances()] == ["Alerts", "Grave", "Alarms", "Changes", "All"]
     state.close()
 
 
@@ -517,7 +518,7 @@ async def test_what_cannot_be_written_is_not_there(monkeypatch: pytest.MonkeyPat
 
         monkeypatch.setattr(world.state, "keep_created", full)
         await refused(world.subscriptions.create(new_filter(), OPERATOR), Status.FAILED, "disk is full")
-        assert len(world.of("CIM_IndicationFilter")) == 3
+        assert len(world.of("CIM_IndicationFilter")) == 6
 
 
 @looped

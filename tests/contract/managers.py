@@ -35,6 +35,7 @@ from agent.config import (
     SpoolSettings,
     StateSettings,
 )
+from agent.driver import LogSettings
 from agent.model import MODEL
 from agent.model.job import JobState
 from agent.schema.declare import Access, Index, Operation, Row
@@ -156,23 +157,24 @@ class Served(threading.Thread):
         assert not self.is_alive()
 
 
-def _configuration(uri: str, directory: Path, **front_end: Any) -> Config:
+def _configuration(uri: str, directory: Path, logs: LogSettings, **front_end: Any) -> Config:
     """Its state and its spool directory are in `directory`; in the latter is a file to be sent."""
     spool = directory / "spool"
     spool.mkdir()
     (spool / SPOOLED).write_bytes(bytes(600_000) + b"every byte counts\n" * 1000)  # a hole, and what is none
     return Config(
         hypervisors=(Hypervisor(name=NAME, uri=uri, monitor_events=True),), state=StateSettings(directory=str(directory)),
-        spool=SpoolSettings(directory=str(spool)), inventory=Inventory(interval=2.0, call_limit=30.0), **front_end,
+        spool=SpoolSettings(directory=str(spool)), inventory=Inventory(interval=2.0, call_limit=30.0), logs=logs,
+        **front_end,
     )  # fmt: skip
 
 
 @contextmanager
-def by_snmp(uri: str, directory: Path) -> Iterator[tuple[Served, SnmpManager]]:
+def by_snmp(uri: str, directory: Path, logs: LogSettings) -> Iterator[tuple[Served, SnmpManager]]:
     """An agent that serves SNMP only, and its manager."""
     snmp = Snmp(listen=(SnmpEndpoint(host="127.0.0.1", port=0),), operations_per_user=32, answer_limit=60000)
     community = Community(name=Secret(WORDS), role=Access.ADMINISTER)
-    served = Served(_configuration(uri, directory, snmp=snmp, communities=(community,)))
+    served = Served(_configuration(uri, directory, logs, snmp=snmp, communities=(community,)))
     manager = SnmpManager(served)
     try:
         yield served, manager
@@ -182,12 +184,12 @@ def by_snmp(uri: str, directory: Path) -> Iterator[tuple[Served, SnmpManager]]:
 
 
 @contextmanager
-def by_cim(uri: str, directory: Path) -> Iterator[tuple[Served, CimManager]]:
+def by_cim(uri: str, directory: Path, logs: LogSettings) -> Iterator[tuple[Served, CimManager]]:
     """An agent that serves CIM only, and its manager."""
     words = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(WORDS)
     account = Account(name="boss", role=Access.ADMINISTER, password_hash=Secret(words))
     cim = Cim(http=(Endpoint(host="127.0.0.1", port=0),), https=())
-    served = Served(_configuration(uri, directory, cim=cim, accounts=(account,)))
+    served = Served(_configuration(uri, directory, logs, cim=cim, accounts=(account,)))
     try:
         yield served, CimManager(served)
     finally:

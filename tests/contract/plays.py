@@ -630,6 +630,16 @@ _QEMU_SAVING = (
     step("Domain.Start", "guest"),
 )
 
+_QEMU_LOGS = (
+    step("Log.ReadLog", "guest.log", lines=10),
+    step("Log.SearchLog", "guest.log", pattern="starting*qemu"),
+    step("Log.DownloadLog", "guest.log", file="guest.log"),
+    step("Log.RemoveLog", "guest.log", fails="its guest runs, and it is written"),
+    step("Log.ClearLog", "guest.log"),
+    step("Domain.RemoveLogs", "guest"),
+    step("Host.CleanLogs"),
+)
+
 _QEMU_END = (
     step("Nic.SetBandwidth", _NIC, in_average=1000, impact=ModificationImpact.CONFIG),
     step("Domain.Destroy", "guest"),
@@ -706,6 +716,7 @@ QEMU: tuple[Step, ...] = (
     *_QEMU_SECRET,
     *_QEMU_NODE_DEVICE,
     *_QEMU_DOMAIN,
+    *_QEMU_LOGS,
     *_QEMU_MONITOR,
     *_QEMU_MIGRATION,
     *_SNAPSHOTS,

@@ -14,6 +14,7 @@ from functools import partial
 
 import pytest
 
+from agent.driver import LogSettings, Retention
 from agent.model import MODEL
 from agent.schema import libvirt_api
 from agent.schema.declare import Operation, Row
@@ -153,6 +154,7 @@ class Place:
     uri: str
     names: Callable[[str], Mapping[str, str]]
     needs: Mapping[str, Callable[[], AbstractContextManager[object]]] = field(default_factory=dict)
+    logs: LogSettings = field(default_factory=LogSettings)
 
 
 @pytest.fixture(scope="module", params=DRIVERS)
@@ -167,6 +169,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         uri=server.uri,
         names=partial(names_on, server),
         needs={"agent": lambda: GuestAgent(server=server, guest="talking")},
+        logs=LogSettings(directories=(str(server.log_folder),), retention=Retention(age=86400)),
     )
 
 
@@ -177,7 +180,9 @@ def played(request: pytest.FixtureRequest, place: Place, tmp_path_factory: pytes
     names = place.names(request.param)
     with recording() as record:
         made = Played(driver=place.driver, record=record)
-        front_end = FRONT_ENDS[request.param](place.uri, tmp_path_factory.mktemp("state"))  # type: ignore[assignment]
+        front_end = FRONT_ENDS[request.param](  # type: ignore[assignment]
+            place.uri, tmp_path_factory.mktemp("state"), place.logs
+        )
         with front_end as (served, manager):
             play(place, served, manager, names, made)
             one = served.agent.inventories[NAME].driver

@@ -14,9 +14,10 @@ import libvirt_qemu
 import pytest
 from lxml import etree
 
-from agent.driver import Changed, Heard
+from agent.driver import Happened, Heard
 from agent.errors import Busy, Failed, Invalid, NotSupported, VirtmapError
 from agent.model import Domain
+from agent.model.device_events import GuestAgentChanged
 from agent.model.domain import (
     Destroy,
     DomainState,
@@ -258,7 +259,7 @@ def test_the_agent_is_asked_when_it_connects_and_not_at_every_reading(
 
 def test_an_agent_that_comes_or_goes_is_news(qemu: Subject, session_libvirtd: Session, guest: Wanted) -> None:
     def told(each: Heard) -> bool:
-        return isinstance(each, Changed) and each.root == (Domain, (guest.uuid,))
+        return isinstance(each, Happened) and isinstance(each.event, GuestAgentChanged) and each.key == (guest.uuid,)
 
     with begun(qemu, session_libvirtd, guest, **furnished(qemu, guest)) as agent:
         qemu.next_heard(told)

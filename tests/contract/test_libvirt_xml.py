@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from agent.errors import Failed
 from agent.model import Disk, Domain, Host, Nic
 from agent.model.disk import DiskDevice
+from agent.model.log import LogKind
 from agent.model.nic import LinkState
 from drivers.libvirt import xml
 
@@ -48,6 +49,34 @@ def test_a_domain_is_told() -> None:
         "description": "two\nlines", "vcpus": 2, "max_vcpus": 8, "memory": 976563, "max_memory": 2097152, "iothreads": 3,
     }  # fmt: skip
     assert told.vcpus == [0, 5]
+
+
+LOGS = """<domain type='qemu'><devices>
+  <filesystem type='mount'><source dir='/a'/><target dir='a'/></filesystem>
+  <filesystem type='mount'><driver type='virtiofs'/><source dir='/b'/><target dir='b'/></filesystem>
+  <filesystem type='mount'><driver type='virtiofs'/><source socket='/s'/><target dir='c'/></filesystem>
+  <serial type='pty'><log file='/logs//first' append='on'/><target port='0'/><alias name='serial0'/></serial>
+  <serial type='file'><source path='/logs/second'/><log file='/logs/third'/></serial>
+  <console type='pty'><log file='/logs/first'/><alias name='console9'/></console>
+  <channel type='unix'><log file='/logs/channel'/><target type='virtio' name='org.x'/></channel>
+  <parallel type='file'><source path='relative'/></parallel>
+  <serial type='file'><source path='/logs/../etc/shadow'/></serial>
+  <serial type='file'><source path='/logs/a&#10;b'/></serial>
+  <disk type='file'><source file='/no.log'/></disk>
+  <tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>
+</devices></domain>"""
+
+
+def test_the_logs_of_devices_are_told_once_each() -> None:
+    assert {(log.kind, log.device, log.path) for log in xml.domain(LOGS).logs} == {
+        (LogKind.CONSOLE, "serial0", "/logs/first"),
+        (LogKind.CONSOLE, "serial1", "/logs/second"),
+        (LogKind.CONSOLE, "serial1", "/logs/third"),
+        (LogKind.OTHER, "org.x", "/logs/channel"),
+        (LogKind.VIRTIOFSD, "fs1", None),
+        (LogKind.SWTPM, "tpm0", None),
+    }
+    assert xml.domain(LIVE).logs == []
 
 
 def test_the_definition_for_the_next_start_is_told() -> None:

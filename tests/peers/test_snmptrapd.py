@@ -101,15 +101,17 @@ def created(engine_id: bytes) -> Iterator[str]:
 
 
 @contextmanager
-def trapd(port: int | None = None) -> Iterator[Trapd]:
-    """An snmptrapd that prints: version or community, enterprise, generic and specific of v1, context, and variables."""
+def trapd(port: int | None = None, *, style: str = "n", between: str = "|", end: str = r"\n") -> Iterator[Trapd]:
+    """An snmptrapd that prints: version or community, enterprise, generic and specific of v1, context, and variables, in a style
+    of net-snmp's (-O), with `between` between any two of them and `end` behind the last.
+    """
     command = program("snmptrapd", "snmptrapd")
     with tempfile.TemporaryDirectory(prefix="trapd-") as made:
         folder = Path(made)
         config, log = folder / "snmptrapd.conf", folder / "log"
         lines = [
             "authCommunity log public", *created(ENGINE_ID),
-            r"format1 HEARD v1 %N %w %q agent=%a %P %V|%v\n", r"format2 HEARD v2 %P %V|%v\n",
+            rf"format1 HEARD v1 %N %w %q agent=%a %P %V{between}%v{end}", rf"format2 HEARD v2 %P %V{between}%v{end}",
         ]  # fmt: skip
         config.write_text("\n".join(lines) + "\n")
         log.touch()
@@ -119,7 +121,7 @@ def trapd(port: int | None = None) -> Iterator[Trapd]:
             "MIBDIRS": f"{MIBS}:{MIBS / 'standard'}", "MIBS": "ALL", "LC_ALL": "C",
         }  # fmt: skip
         process = subprocess.Popen(
-            [command, "-f", "-n", "-Lf", str(log), "-C", "-c", str(config), "-O", "n", f"udp:127.0.0.1:{chosen}"],
+            [command, "-f", "-n", "-Lf", str(log), "-C", "-c", str(config), "-O", style, f"udp:127.0.0.1:{chosen}"],
             env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
@@ -270,15 +272,17 @@ async def test_what_happens_to_a_domain_arrives_with_the_state_after_it(receiver
     async with world(boots=4) as w:  # snmptrapd knows the engine ID from other tests, at boots 3
         target = Target(name="c", host="127.0.0.1", port=receiver.port, user=USERS[1])
         notifier = Notifier(w.engine, [target], default="default")
-        one = Herald(w.inventory, w.engine.mib, notifier.notify, wanted=lambda: notifier.listening)
+        Herald(w.events, w.engine.mib, notifier.notify, wanted=lambda: notifier.listening)
         await w.operations.perform(OPERATOR, "default", Suspend(), w.key("guest2"))
         (line,) = await heard(receiver, "guest2")
         arc = w.arc("guest2")
         assert f".1.3.6.1.4.1.36957.20.1.2.1.2.{arc} = STRING: {w.domain('guest2').uuid}|" in line
         assert f".1.3.6.1.4.1.36957.20.1.2.1.6.{arc} = INTEGER: paused(4)|" in line
-        assert line.endswith(f".1.3.6.1.4.1.36957.20.6.1000.2.{arc} = INTEGER: running(2)")
+        assert f".1.3.6.1.4.1.36957.20.6.1000.2.{arc} = INTEGER: running(2)|" in line
+        assert f".1.3.6.1.4.1.36957.20.6.1199.101.{arc} = Counter64: 1|" in line
+        assert "domain guest2: suspended: detail suspendedPaused, previous state running" in line.split("|")[-1]
         assert ".1.3.6.1.6.3.1.1.4.1.0 = OID: .1.3.6.1.4.1.36957.20.0.4" in line
-        one.stop()
+        w.events.stop()
         await notifier.stop()
 
 

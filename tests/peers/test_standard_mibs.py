@@ -19,12 +19,12 @@ from tests.servers import eventually
 
 MIBS = Path(__file__).resolve().parents[2] / "mibs"
 MODULES = ("SNMPv2-MIB", "SNMP-FRAMEWORK-MIB", "SNMP-MPD-MIB", "SNMP-TARGET-MIB", "SNMP-NOTIFICATION-MIB",
-           "SNMP-USER-BASED-SM-MIB", "SNMP-VIEW-BASED-ACM-MIB")  # fmt: skip
-SUBTREES = (".1.3.6.1.2.1.1", ".1.3.6.1.2.1.11", ".1.3.6.1.6.3")
+           "SNMP-USER-BASED-SM-MIB", "SNMP-VIEW-BASED-ACM-MIB", "NOTIFICATION-LOG-MIB")  # fmt: skip
+SUBTREES = (".1.3.6.1.2.1.1", ".1.3.6.1.2.1.11", ".1.3.6.1.2.1.92", ".1.3.6.1.6.3")
 SNMPD_SERVES = ("system_mib", "sysORTable", "snmp_mib", "vacm_conf", "vacm_context", "vacm_vars", "usmConf", "usmStats",
                 "usmUser", "snmpEngine", "snmpMPDStats", "setSerialNo", "targetTable", "snmpTargetAddrEntry",
                 "snmpTargetParamsEntry", "snmpNotifyTable", "snmpNotifyFilterTable", "snmpNotifyFilterProfileTable",
-                "notification", "target_counters")  # fmt: skip
+                "notification", "notification_log", "target_counters")  # fmt: skip
 
 COMMUNITY, OPERATING, TOLD = "astronomer", "navigator", "harbourmaster"
 AUTH, PRIV = "a first long passphrase", "a second long passphrase"
@@ -97,6 +97,9 @@ exclude = ["1.3.6.1.6.3.1.1.5.5"]
 """
 
 NOT_OURS = {
+    # sysUpTime and snmpTrapEnterprise, which snmpd logs as variables too; no notification of ours has one of these types.
+    "NOTIFICATION-LOG-MIB::nlmLogVariableTimeTicksVal",
+    "NOTIFICATION-LOG-MIB::nlmLogVariableOidVal",
     # What RFC 3418 calls obsolete, and nobody counts here.
     *(f"SNMPv2-MIB::snmpIn{n}" for n in ("TooBigs", "NoSuchNames", "BadValues", "ReadOnlys", "GenErrs", "TotalReqVars",
       "TotalSetVars", "GetRequests", "GetNexts", "SetRequests", "GetResponses", "Traps")),
@@ -109,6 +112,12 @@ NOT_OURS = {
 }  # fmt: skip
 ONLY_OURS = {
     "SNMPv2-MIB::sysServices",  # snmpd has it only where it is configured
+    # snmpd has no row for its log, no address for what it told itself, and its notifications carry no such values.
+    *(f"NOTIFICATION-LOG-MIB::nlmLogEngine{n}" for n in ("TAddress", "TDomain")),
+    *(f"NOTIFICATION-LOG-MIB::nlmConfigLog{n}" for n in ("FilterName", "EntryLimit", "AdminStatus", "OperStatus",
+      "StorageType", "EntryStatus")),
+    *(f"NOTIFICATION-LOG-MIB::nlmStatsLogNotifications{n}" for n in ("Logged", "Bumped")),
+    *(f"NOTIFICATION-LOG-MIB::nlmLogVariable{n}Val" for n in ("Integer32", "OctetString", "Unsigned32", "Counter64")),
     *(f"SNMP-NOTIFICATION-MIB::snmpNotifyFilter{n}" for n in ("ProfileName", "ProfileStorType", "ProfileRowStatus",
       "Mask", "Type", "StorageType", "RowStatus")),
 }  # fmt: skip
@@ -131,6 +140,11 @@ def ours(tmp_path_factory: pytest.TempPathFactory, sink: int) -> Iterator[tuple[
     config = place / "virtmap.toml"
     config.write_text(OURS.format(directory=place / "state", port=port, sink=sink))
     with running("serve", "--config", str(config)) as agent:
+        asked = ("-c", COMMUNITY, f"127.0.0.1:{port}")
+        suspend = ("snmpset", *asked, "virtmapDomainAction.1", "=", "suspend")
+        eventually(lambda: _tool(place, *suspend).returncode == 0, within=20, what="a domain that is suspended")
+        logged = ("snmpwalk", *asked, "nlmLogVariableInteger32Val")
+        eventually(lambda: " = INTEGER" in _tool(place, *logged).stdout, within=20, what="a notification in the log")
         yield agent, config, port
 
 
@@ -228,6 +242,8 @@ def test_values_are_shown_by_name(tmp_path: Path, ours: tuple[Agent, Path, int])
     assert shown["SNMP-TARGET-MIB::snmpTargetParamsSecurityLevel.'six'"] == "INTEGER: authPriv(3)"
     assert shown["SNMP-NOTIFICATION-MIB::snmpNotifyType.'trap'"] == "INTEGER: trap(1)"
     assert shown['SNMP-VIEW-BASED-ACM-MIB::vacmGroupName.3."ann"'] == "STRING: ann"
+    assert shown['NOTIFICATION-LOG-MIB::nlmLogNotificationID."".1'] == "OID: SNMPv2-MIB::coldStart"
+    assert shown['NOTIFICATION-LOG-MIB::nlmConfigLogOperStatus.""'] == "INTEGER: operational(2)"
     resources = {v.partition("OID: ")[2] for n, v in shown.items() if n.startswith("SNMPv2-MIB::sysORID.")}
     assert {
         "SNMPv2-MIB::snmpMIB",

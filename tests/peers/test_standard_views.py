@@ -128,9 +128,7 @@ async def test_snmptrapd_understands_the_notifications() -> None:
         async with world(serves=serves) as w:
             target = Target(name="c", host="127.0.0.1", port=receiver.port, version="2c", community=Secret("public"))
             notifier = Notifier(w.engine, [target])
-            herald = Herald(
-                w.inventory, w.engine.mib, notifier.notify, standards=w.engine.contexts["default"].standards
-            )
+            Herald(w.events, w.engine.mib, notifier.notify, standards=w.engine.contexts["default"].standards)
             guest, arc = w.domain("guest2"), w.arc("guest2")
             instance = ".".join(map(str, uuid.UUID(guest.uuid).bytes))
             await w.operations.perform(OPERATOR, "default", Suspend(), w.key("guest2"))
@@ -147,5 +145,5 @@ async def test_snmptrapd_understands_the_notifications() -> None:
             assert f'.1.3.6.1.4.1.36957.1.1.1.2.{instance} = STRING: "guest2"|' in libvirt
             assert f".1.3.6.1.4.1.36957.1.1.1.3.{instance} = INTEGER: paused(3)|" in libvirt
             assert libvirt.endswith(f".1.3.6.1.4.1.36957.1.1.1.9.{instance} = INTEGER: active(1)")
-            herald.stop()
+            w.events.stop()
             await notifier.stop()

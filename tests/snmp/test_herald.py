@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import pytest
 
 from agent.driver import Happened
-from agent.errors import Unreachable, VirtmapError
+from agent.events import Seen
+from agent.layout import Patch
 from agent.model import MODEL, Domain
-from agent.model.domain import DomainState, Resume, Suspend
-from agent.model.domain_events import DomainStarted, DomainStopped, LifecycleDetail
+from agent.model.domain import DomainState, Suspend
+from agent.model.domain_events import DomainStarted, LifecycleDetail
 from agent.schema.declare import Severity
 from agent.snapshot import Snapshot, Table
-from agent.snmp import herald
+from agent.snmp import ber
 from agent.snmp.herald import Herald, Native
 from agent.snmp.mib import Oid, project
 from agent.snmp.notice import Notice
@@ -28,6 +28,8 @@ NULL = b"\x05\x00"
 NOTIFICATION = wire.oid("1.3.6.1.4.1.36957.20.0")
 DETAIL = wire.oid("1.3.6.1.4.1.36957.20.6.1000.1")
 PREVIOUS = wire.oid("1.3.6.1.4.1.36957.20.6.1000.2")
+STAMPS = [wire.oid(f"1.3.6.1.4.1.36957.20.6.1199.{n}") for n in range(101, 106)]
+"""Sequence, time, severity, how many were held back, message."""
 UNDEFINED, STARTED, SUSPENDED, RESUMED, STOPPED = ((*NOTIFICATION, n) for n in (2, 3, 4, 5, 6))
 MIB = project(MODEL)
 NUMBERS = {f.name: f.number or 0 for f in Domain.fields}
@@ -35,15 +37,12 @@ SHOWN = [(*DOMAIN_ENTRY, NUMBERS[n]) for n in ("uuid", "name", "state", "state_r
 
 
 @contextlib.asynccontextmanager
-async def heralded(uri: str = "fake:///?domains=3", **more: Any) -> AsyncIterator[tuple[World, list[Notice], Herald]]:
-    """An agent, what its herald told, and the herald."""
+async def heralded(uri: str = "fake:///?domains=3", **more: Any) -> AsyncIterator[tuple[World, list[Notice]]]:
+    """An agent, and what its herald told."""
     told: list[Notice] = []
     async with world(uri) as w:
-        one = Herald(w.inventory, w.engine.mib, told.append, **more)
-        try:
-            yield w, told, one
-        finally:
-            one.stop()
+        Herald(w.events, w.engine.mib, told.append, **more)
+        yield w, told
 
 
 def value(notice: Notice, place: int) -> bytes:
@@ -58,133 +57,41 @@ def number(value: bytes) -> int:
 
 @looped
 async def test_a_notice_has_all_its_objects_in_order_with_the_index_of_the_row() -> None:
-    async with heralded() as (w, told, _):
+    async with heralded() as (w, told):
         await w.operations.perform(OPERATOR, "default", Suspend(), w.key("guest1"))
         await until(lambda: told)
         (notice,) = told
         arc = w.arc("guest1")
         assert notice.oid == SUSPENDED
-        assert [n for n, _ in notice.varbinds] == [(*o, arc) for o in (*SHOWN, DETAIL, PREVIOUS)]
+        assert [n for n, _ in notice.varbinds] == [(*o, arc) for o in (*SHOWN, DETAIL, PREVIOUS, *STAMPS)]
         domain = w.domain("guest1")
         assert [v for _, v in notice.varbinds[:2]] == [wire.text(domain.uuid), wire.text("guest1")]
-        assert [number(v) for _, v in notice.varbinds[2:]] == [
+        assert [number(v) for _, v in notice.varbinds[2:6]] == [
             DomainState.PAUSED, domain.state_reason, LifecycleDetail.SUSPENDED_PAUSED, DomainState.RUNNING,
         ]  # fmt: skip
+        assert notice.varbinds[6][1] == ber.element(ber.COUNTER64, b"\x01")
+        assert [number(v) for _, v in notice.varbinds[8:9]] == [Severity.WARNING]
+        assert value(notice, 10) == wire.text(
+            "domain guest1: suspended: detail suspendedPaused, previous state running"
+        )
         assert (notice.hypervisor, notice.severity) == ("default", Severity.WARNING)
-
-
-@looped
-async def test_who_asks_on_hearing_sees_the_new_state() -> None:
-    async with world() as w:
-        seen: list[tuple[Oid, DomainState | None]] = []
-        one = Herald(w.inventory, w.engine.mib, lambda n: seen.append((n.oid, w.domain("guest1").state)))
-        await w.operations.perform(OPERATOR, "default", Suspend(), w.key("guest1"))
-        await until(lambda: len(seen) == 1)
-        await w.operations.perform(OPERATOR, "default", Resume(), w.key("guest1"))
-        await until(lambda: len(seen) == 2)
-        assert seen == [(SUSPENDED, DomainState.PAUSED), (RESUMED, DomainState.RUNNING)]
-        one.stop()
-
-
-@looped
-async def test_a_row_that_is_gone_is_told_as_it_was_seen_last() -> None:
-    async with heralded() as (w, told, _):
-        arc, uuid = w.arc("guest2"), w.domain("guest2").uuid
-        w.fake.remove("guest2")
-        await until(lambda: len(told) == 2)
-        assert [n.oid for n in told] == [STOPPED, UNDEFINED]
-        for notice in told:
-            assert all(n[-1] == arc for n, _ in notice.varbinds)
-            assert [value(notice, i) for i in (0, 1)] == [wire.text(uuid), wire.text("guest2")]
-        assert w.inventory.snapshot.get(Domain, (uuid,)) is None
-
-
-@looped
-async def test_an_event_after_its_row_has_gone_is_told_from_memory() -> None:
-    async with heralded() as (w, told, one):
-        key, arc = w.key("guest2"), w.arc("guest2")
-        w.fake.remove("guest2")
-        await until(lambda: len(told) == 2)
-        late = Happened(event=DomainStopped(detail=LifecycleDetail.STOPPED_FAILED), key=key)
-        one._hear(late)
-        w.inventory.look_again((Domain, key))
-        await until(lambda: len(told) == 3)
-        assert told[2].varbinds[1] == ((*DOMAIN_ENTRY, NUMBERS["name"], arc), wire.text("guest2"))
-
-
-@looped
-async def test_a_row_that_never_was_is_told_by_its_key() -> None:
-    async with heralded() as (w, told, one):
-        key = ("11111111-2222-3333-4444-555555555555",)
-        one._hear(Happened(event=DomainStarted(), key=key))
-        w.inventory.look_again((Domain, key))
-        await until(lambda: told)
-        assert told[0].varbinds[0] == ((*SHOWN[0], 0), wire.text(key[0]))
-        assert [v for _, v in told[0].varbinds[1:]] == [NULL] * 5
-        assert all(n[-1] == 0 for n, _ in told[0].varbinds)
-
-
-@looped
-async def test_events_of_one_domain_keep_their_order() -> None:
-    async with heralded() as (w, told, _):
-        for kind in (Suspend, Resume, Suspend, Resume):
-            await w.operations.perform(OPERATOR, "default", kind(), w.key("guest1"))
-        await until(lambda: len(told) == 4)
-        assert [n.oid for n in told] == [SUSPENDED, RESUMED, SUSPENDED, RESUMED]
-
-
-@looped
-async def test_a_reading_that_began_before_the_event_does_not_count() -> None:
-    async with heralded() as (w, told, one):
-        key = w.key("guest1")
-        loop = asyncio.get_running_loop()
-        one._hear(Happened(event=DomainStarted(), key=key))
-        one._read(frozenset({(Domain, key)}), loop.time() - 5)
-        one._read(None, loop.time() - 5)
-        one._read(frozenset({(Domain, w.key("guest2"))}), loop.time())
-        await asyncio.sleep(0)
-        assert (told, one.waiting) == ([], 1)
-        one._read(frozenset({(Domain, key)}), loop.time())
-        await until(lambda: told)
-        assert one.waiting == 0
-
-
-@looped
-async def test_a_hypervisor_that_hangs_holds_up_no_notice_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(herald, "HELD_FOR", 0.1)
-    async with heralded() as (w, told, one):
-        key = w.key("guest1")
-        w.fake.hang()
-        one._hear(Happened(event=DomainStarted(detail=LifecycleDetail.STARTED_BOOTED), key=key))
-        w.inventory.look_again((Domain, key))
-        await until(lambda: told, within=5.0)
-        assert value(told[0], 1) == wire.text("guest1")
-        one._hear(Happened(event=DomainStopped(), key=key))
-        await until(lambda: len(told) == 2, within=5.0)
-        w.fake.release()
-
-
-@looped
-async def test_a_root_whose_reading_fails_is_told_all_the_same() -> None:
-    async with heralded() as (w, told, _):
-        w.fake.break_domain("guest1", Unreachable("gone away"))
-        with contextlib.suppress(VirtmapError):
-            await w.operations.perform(OPERATOR, "default", Suspend(), w.key("guest1"))
-        w.fake.add("guest9")
-        await until(lambda: len(told) >= 2)
-        assert {value(n, 1) for n in told if n.oid == STARTED} == {wire.text("guest9")}
+        assert (notice.kind, notice.domain) == ("domain", "guest1")
 
 
 class Recorder:
     """A standard that keeps what it is asked."""
 
     modules: Sequence[tuple[Oid, str]] = ()
+    tells = True
 
     def __init__(self, fail: bool = False) -> None:
         self.asked: list[tuple[Happened, Snapshot]] = []
         self.fail = fail
 
     def prepare(self, table: Table) -> None:
+        raise AssertionError("not asked here")
+
+    def patch(self, patches: Sequence[Patch]) -> bool:
         raise AssertionError("not asked here")
 
     def columns(self, snapshot: Snapshot) -> Iterable[Column]:
@@ -200,7 +107,7 @@ class Recorder:
 @looped
 async def test_standards_tell_their_own_and_a_broken_one_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     broken, sound = Recorder(fail=True), Recorder()
-    async with heralded(standards=[broken, sound]) as (w, told, _):
+    async with heralded(standards=[broken, sound]) as (w, told):
         w.fake.remove("guest2")
         await until(lambda: len(told) == 4)
         assert [n.oid for n in told] == [STOPPED, (1, 3, 6, 1, 4, 1, 1), UNDEFINED, (1, 3, 6, 1, 4, 1, 1)]
@@ -210,43 +117,6 @@ async def test_standards_tell_their_own_and_a_broken_one_disturbs_nobody(caplog:
         row = snapshot.get(Domain, happened.key)
         assert row is not None, "the row as it was seen last, though it is gone"
         assert row.name == "guest2"
-
-
-@looped
-async def test_nothing_is_held_while_nobody_listens() -> None:
-    listening = [False]
-    async with heralded(wanted=lambda: listening[0]) as (w, told, one):
-        await w.operations.perform(OPERATOR, "default", Suspend(), w.key("guest1"))
-        assert one.waiting == 0
-        listening[0] = True
-        await w.operations.perform(OPERATOR, "default", Resume(), w.key("guest1"))
-        await until(lambda: told)
-        assert [n.oid for n in told] == [RESUMED]
-
-
-@looped
-async def test_an_end_tells_what_is_held() -> None:
-    async with heralded() as (w, told, one):
-        one._hear(Happened(event=DomainStarted(), key=w.key("guest1")))
-        one.stop()
-        assert [n.oid for n in told] == [STARTED]
-        one._hear(Happened(event=DomainStarted(), key=w.key("guest1")))
-        assert one.waiting == 0
-
-
-@looped
-async def test_a_storm_is_told_a_few_at_a_time() -> None:
-    """So that the loop answers managers between them."""
-    async with heralded("fake:///?domains=200") as (w, told, one):
-        for row in w.inventory.snapshot.table(Domain).rows():
-            one._hear(Happened(event=DomainStarted(), key=row.key))
-        one._read(None, asyncio.get_running_loop().time())
-        most = 0
-        while one.waiting:
-            before = len(told)
-            await asyncio.sleep(0)
-            most = max(most, len(told) - before)
-        assert (len(told), most) == (200, herald.AT_ONCE)
 
 
 def test_every_event_of_the_mapping_has_its_notice() -> None:
@@ -266,5 +136,5 @@ def test_a_value_that_cannot_be_shown_is_not_known() -> None:
     values[Domain.positions["uuid"]] = "u"
     values[Domain.positions["state"]] = "no number"
     assert table.row is Domain
-    notice = Native(MIB).notice(Happened(event=DomainStarted(), key=("u",)), herald.Seen((5,), tuple(values)))
-    assert [v for _, v in notice.varbinds] == [wire.text("u")] + [NULL] * 5
+    notice = Native(MIB).notice(Happened(event=DomainStarted(), key=("u",)), Seen((5,), tuple(values)))
+    assert [v for _, v in notice.varbinds] == [wire.text("u")] + [NULL] * 10

@@ -384,7 +384,8 @@ def test_each_lifecycle_event_is_told_with_the_uuid_as_instance(
         async with guests() as w:
             made = notice(w, "guest2", event, detail, DomainState.RUNNING)
             assert made.oid == (*LIBVIRT, 0, 1)
-            assert made.severity is event.severity
+            assert made.severity is event.perceived
+            assert (made.kind, made.domain) == ("domain", "guest2")
             status = RowStatus.NOT_IN_SERVICE if state.name.lower() in DOWN else RowStatus.ACTIVE
             assert carried(made.varbinds) == {
                 of(w, 2, "guest2"): b"guest2",
@@ -403,11 +404,11 @@ async def test_a_transient_guest_that_is_gone_is_told_of_by_its_name() -> None:
         await w.inventory.refresh()
         await until(lambda: len(w.inventory.snapshot.table(Domain)) == 4, "the new row")
         heard: list[Notice] = []
-        herald = Herald(w.inventory, w.engine.mib, heard.append, standards=[standard(w)])
+        Herald(w.events, w.engine.mib, heard.append, standards=[standard(w)])
         key = w.key("fleeting")
         await w.operations.perform(ADMINISTRATOR, "default", Destroy(), key)
         made = await until(lambda: next((n for n in heard if n.oid == (*LIBVIRT, 0, 1)), None), "the notification")
-        herald.stop()
+        w.events.stop()
         told = carried(made.varbinds)
         assert told[at(2, key[0])] == b"fleeting"
         assert told[at(STATE, key[0])] == bytes([G.SHUTOFF])

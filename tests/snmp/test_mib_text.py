@@ -34,6 +34,7 @@ INHERENT = {
     "IANA-STORAGE-MEDIA-TYPE-MIB": {"type-unref"},
     "IF-MIB": {"type-unref"},
     "LIBVIRT-MIB": {"group-membership", "index-element-accessible"},
+    "NOTIFICATION-LOG-MIB": {"opaque-smiv2"},
     "SNMP-FRAMEWORK-MIB": {"identifier-case-match", "previous-definition", "type-unref", "type-without-format"},
     "SNMP-NOTIFICATION-MIB": {"index-element-no-size", "index-exceeds-too-large"},
     "SNMP-TARGET-MIB": {"group-unref", "type-unref"},

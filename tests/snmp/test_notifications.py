@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import socket
@@ -17,13 +18,15 @@ from typing import Any
 
 import pytest
 
+from agent.schema.declare import Severity
 from agent.schema.types import Secret
 from agent.snmp import ber
-from agent.snmp.inform import Inform, Informer, Queue
+from agent.snmp.inform import Informer, Queue
 from agent.snmp.message3 import Level, parse
 from agent.snmp.mib import Oid
 from agent.snmp.notice import Notice
 from agent.snmp.notifications import Counters, Notifier, Target
+from agent.snmp.outbox import Inform
 from agent.snmp.protection import AuthProtocol, PrivProtocol
 from agent.snmp.trap import AUTHENTICATION_FAILURE, COLD_START, WARM_START, message, pdu, pdu_v1, varbinds
 from agent.snmp.usm import User, Usm
@@ -344,6 +347,42 @@ async def test_a_target_hears_of_its_hypervisors_and_of_the_agent() -> None:
         assert notifier.counters("one").filtered == 1
 
 
+def about(kind: str | None, domain: str | None = None, severity: Severity = Severity.INFORMATION) -> Notice:
+    return Notice(oid=STARTED, hypervisor="here", kind=kind, domain=domain, severity=severity)
+
+
+@pytest.mark.parametrize(
+    ("filters", "notice", "wanted"),
+    [
+        ({}, about(None), True),
+        ({"domains": ("web*",)}, about("domain", "web1"), True),
+        ({"domains": ("web*",)}, about("disk", "web1"), True),
+        ({"domains": ("web*", "db")}, about("domain", "db"), True),
+        ({"domains": ("web*", "db")}, about("domain", "db2"), False),
+        ({"domains": ("web*",)}, about("domain", "Web1"), False),
+        ({"domains": ("web[12]",)}, about("domain", "my web1"), False),
+        ({"domains": ("web*",)}, about("domain"), False),
+        ({"domains": ("*",)}, about("pool"), False),
+        ({"domains": ("foo.log",)}, about("domain", "fooXlog"), False),
+        ({"domains": ("web*",)}, about("domain", "web\n1"), True),
+        ({"kinds": ("disk", "pool")}, about("disk", "web1"), True),
+        ({"kinds": ("disk", "pool")}, about("domain", "web1"), False),
+        ({"kinds": ("disk",)}, about(None), False),
+        ({"kinds": ("disk",), "domains": ("db",)}, about("disk", "web1"), False),
+        ({"severity": Severity.MAJOR}, about("domain", "web1", Severity.MAJOR), True),
+        ({"severity": Severity.MAJOR}, about("domain", "web1", Severity.MINOR), False),
+        ({"severity": Severity.MAJOR}, about("domain", "web1", Severity.CRITICAL), True),
+        ({"domains": ("web*",), "kinds": ("disk",)}, Notice(oid=COLD_START), True),
+        ({"severity": Severity.WARNING}, Notice(oid=COLD_START), False),
+        ({"severity": Severity.WARNING}, Notice(oid=AUTHENTICATION_FAILURE, severity=Severity.WARNING), True),
+    ],
+)
+def test_a_target_hears_of_the_domains_kinds_and_severities_that_it_wants(
+    filters: dict[str, Any], notice: Notice, wanted: bool
+) -> None:
+    assert v2c(162, **filters).wants(notice) is wanted
+
+
 @looped
 async def test_a_start_is_cold_and_a_reload_is_warm_and_whoever_stays_keeps_his_counters() -> None:
     async with receiving() as receiver, receiving() as other:
@@ -430,6 +469,27 @@ async def test_sinks_hear_everything_and_a_broken_one_disturbs_nobody(caplog: py
         assert heard == [notice], "after the end nobody hears anything"
 
 
+@looped
+async def test_what_is_written_down_is_told_to_nobody_and_a_failure_there_disturbs_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen: list[tuple[Notice, int]] = []
+
+    def full(_: Notice, uptime: int) -> None:
+        raise RuntimeError("full")
+
+    async with notifying() as silent:
+        silent.record = lambda notice, uptime: seen.append((notice, uptime))
+        assert not silent.listening
+        silent.notify(started("there"))
+        assert seen == [(started("there"), 10000)]
+    async with receiving() as receiver, notifying(v2c(receiver.port)) as notifier:
+        notifier.record = full
+        notifier.notify(started())
+        await until(lambda: receiver.got)
+        assert "fault of the agent" in caplog.text
+
+
 def test_no_secret_is_shown() -> None:
     target = v2c(162, user=WATCHER)
     assert "public" not in repr(target)
@@ -439,19 +499,63 @@ def test_no_secret_is_shown() -> None:
 # --- informs
 
 
+def inform(place: int, subject: str = "", at: float = 0.0) -> Inform:
+    return Inform(bytes([place]), "", subject or f"domain {place}", at, place)
+
+
+def places(*informs: Inform | None) -> list[int]:
+    return [one.place for one in informs if one is not None]
+
+
 def test_a_full_queue_drops_the_oldest() -> None:
     counters = Counters()
-    queue = Queue(v2c(162, inform=True), counters, limit=3)
-    for i in range(5):
-        queue.put(Inform(bytes([i]), ""))
+    queue = Queue(v2c(162, inform=True, queue=3), counters)
+    assert [places(*queue.put(inform(i))) for i in range(5)] == [[], [], [], [0], [1]]
     taken = [queue.take(), queue.take(), queue.take()]
-    assert [i.bindings for i in taken if i] == [b"\2", b"\3", b"\4"]
+    assert places(*taken) == [2, 3, 4]
     assert counters.dropped == 2
     assert queue.take() is None
     assert not queue.idle
-    for _ in taken:
-        queue.done()
+    for one in taken:
+        assert one is not None
+        queue.done(one)
     assert queue.idle
+
+
+def test_what_is_on_its_way_is_not_dropped_and_goes_back_to_where_it_was() -> None:
+    counters = Counters()
+    queue = Queue(v2c(162, inform=True, queue=2), counters)
+    for i in range(2):
+        queue.put(inform(i))
+    first = queue.take()
+    assert first == inform(0)
+    assert places(*queue.put(inform(2)), *queue.put(inform(3))) == [1]
+    queue.back(first)
+    assert places(queue.take(), queue.take(), queue.take(), queue.take()) == [0, 2, 3]
+    assert counters.sent == 3, "each once, however often it is tried"
+
+
+def test_of_one_subject_only_one_is_on_its_way() -> None:
+    queue = Queue(v2c(162, inform=True), Counters())
+    for i, subject in enumerate(["web", "web", "db", "web"]):
+        queue.put(inform(i, subject))
+    first = queue.take()
+    assert places(first, queue.take()) == [0], "and none behind it leaves before it"
+    assert first is not None
+    queue.done(first)
+    assert places(queue.take(), queue.take(), queue.take()) == [1, 2]
+
+
+def test_what_has_waited_for_too_long_expires() -> None:
+    counters = Counters()
+    queue = Queue(v2c(162, inform=True, expiry=10), counters)
+    for i, at in enumerate([100.0, 101.0, 109.0]):
+        queue.put(inform(i, at=at))
+    assert places(*queue.expired(110.0)) == []
+    queue.take()
+    assert places(*queue.expired(111.5)) == [1], "what is on its way has its chance"
+    assert counters.expired == 1
+    assert not queue.idle
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -480,10 +584,13 @@ async def test_a_deaf_receiver_is_asked_again_and_one_that_comes_back_is_told(
             await until(lambda: notifier.counters("one").unanswered == 1)
             assert len(receiver.got) == 2, "the inform and one retry"
             assert receiver.got[0].endswith(receiver.got[1][-60:])
-            receiver.answering = True
             notifier.notify(Notice(oid=WARM_START))
-            await until(lambda: notifier.counters("one").acknowledged == 1)
+            await until(lambda: len(receiver.got) == 4)
+            receiver.answering = True
+            await until(lambda: notifier.counters("one").acknowledged == 2)
+            assert set(oids(receiver)[:-1]) == {STARTED}, "the oldest first, until it is acknowledged"
             assert oids(receiver)[-1] == WARM_START
+            assert notifier.counters("one").sent == 2
             assert [r.levelname for r in caplog.records if "target one" in r.message] == ["WARNING", "INFO"]
 
 
@@ -506,7 +613,7 @@ async def test_garbage_for_an_answer_is_no_answer() -> None:
             await until(lambda: counters.unanswered == 1)
             receiver.answering = True
             notifier.notify(started())
-            await until(lambda: counters.acknowledged == 1)
+            await until(lambda: counters.acknowledged == 2)
 
 
 @looped
@@ -537,9 +644,56 @@ async def test_a_reload_keeps_the_queue_of_whoever_stays() -> None:
             await until(lambda: len(receiver.got) == 1)
             notifier.reconfigure([stays])
             receiver.answering = True
-            await until(lambda: counters.acknowledged == 3)
-            assert oids(receiver)[1:] == [(*STARTED[:-1], 1), (*STARTED[:-1], 2), WARM_START]
+            await until(lambda: counters.acknowledged == 4)
+            again = oids(receiver).count((*STARTED[:-1], 0))
+            assert oids(receiver)[again:] == [(*STARTED[:-1], 1), (*STARTED[:-1], 2), WARM_START]
             assert notifier.counters("one") is counters
+
+
+@looped
+async def test_a_target_that_moves_keeps_its_queue_and_is_told_where_it_is_now() -> None:
+    async with receiving() as old, receiving() as new:
+        old.answering = False
+        moves = v2c(old.port, inform=True, timeout=0.2, retries=0)
+        async with notifying(moves) as notifier:
+            counters = notifier.counters("one")
+            for n in range(3):
+                notifier.notify(Notice(oid=(*STARTED[:-1], n)))
+            await until(lambda: counters.unanswered)
+            notifier.reconfigure([v2c(new.port, inform=True)])
+            await until(lambda: counters.acknowledged == 4)
+            assert oids(new) == [*((*STARTED[:-1], n) for n in range(3)), WARM_START]
+
+
+@looped
+async def test_a_pause_grows_while_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.snmp.inform.FIRST_PAUSE", 0.2)
+    loop = asyncio.get_running_loop()
+    async with receiving() as receiver:
+        receiver.answering = False
+        async with notifying(v2c(receiver.port, inform=True, timeout=0.2, retries=0)) as notifier:
+            notifier.notify(started())
+            heard: list[float] = []
+            for n in range(1, 5):
+                await until(lambda n=n: len(receiver.got) >= n)  # type: ignore[misc]
+                heard.append(loop.time())
+            gaps = [b - a for a, b in itertools.pairwise(heard)]
+            assert gaps[0] < gaps[1] < gaps[2]
+            assert gaps[2] > 0.2 + 0.8 - 0.1
+
+
+@looped
+async def test_an_inform_that_nobody_acknowledges_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.snmp.inform.FIRST_PAUSE", 0.05)
+    async with receiving() as receiver:
+        receiver.answering = False
+        async with notifying(v2c(receiver.port, inform=True, timeout=0.1, retries=0, expiry=1.0)) as notifier:
+            notifier.notify(started())
+            await until(lambda: notifier.counters("one").expired == 1)
+            receiver.answering = True
+            notifier.notify(Notice(oid=WARM_START))
+            await until(lambda: notifier.counters("one").acknowledged == 1)
+            assert oids(receiver)[-1] == WARM_START
 
 
 @looped

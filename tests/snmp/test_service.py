@@ -15,12 +15,12 @@ from agent import config as configuration
 from agent.__main__ import Agent, _reload
 from agent.errors import ConfigError
 from agent.model import Domain
-from agent.schema.declare import Access
+from agent.schema.declare import Access, Severity
 from agent.snmp import usm
 from agent.snmp.engine import Engine
 from agent.snmp.message import Status
 from agent.snmp.message3 import Level
-from agent.snmp.service import Service, security
+from agent.snmp.service import Service, security, told
 from agent.snmp.setting import Setting, carry_out
 from tests import wire, wire3
 from tests.agents import DOMAIN_ENTRY, looped, until
@@ -437,6 +437,78 @@ def test_a_set_under_way_outlives_a_reload(tmp_path: Path, monkeypatch: pytest.M
             assert wire3.answered(done, ANN).answer.error == (0, 0)
             assert read3(agent, ANN, SYS_NAME).answer.error == (0, 0)
             assert wire3.answered(ask3(agent, ANN, pdu), ANN).answer.error == (0, 0), "and remembered"
+
+    check()
+
+
+FILTERED = """[[snmp.target]]
+name = "one"
+address = "udp:127.0.0.1:9"
+version = "2c"
+community = "a secret trap"
+inform = true
+domains = ["web*"]
+kinds = ["disk"]
+severity = "major"
+expiry = 60
+queue = 7
+"""
+
+
+def test_a_target_is_told_what_the_configuration_lets_through(tmp_path: Path) -> None:
+    config = configuration.parse(text(tmp_path, *BASIC, FILTERED))
+    (one,) = told(config, security(config))
+    assert (one.domains, one.kinds, one.severity, one.expiry, one.queue) == (
+        ("web*",),
+        ("disk",),
+        Severity.MAJOR,
+        60,
+        7,
+    )
+
+
+def test_informs_that_wait_are_kept_over_a_reload_and_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waiting(agent: Agent) -> int:
+        return len(agent.state.queued("inform:one", -1, 100))
+
+    informed = FILTERED.replace('severity = "major"\n', "")
+
+    @looped
+    async def first() -> None:
+        async with serving(text(tmp_path, *BASIC, informed), monkeypatch) as agent:
+            await until(lambda: waiting(agent) == 1, "coldStart on the disk")
+            reload(agent, text(tmp_path, *BASIC, informed.replace("queue = 7", "queue = 8")))
+            await until(lambda: waiting(agent) == 2, "warmStart behind it")
+
+    @looped
+    async def second() -> None:
+        async with serving(text(tmp_path, *BASIC, informed), monkeypatch) as agent:
+            await until(lambda: waiting(agent) == 3, "another coldStart")
+            reload(agent, text(tmp_path, *BASIC))
+            await until(lambda: waiting(agent) == 0, "nobody who is waited for")
+
+    first()
+    second()
+
+
+@pytest.mark.parametrize("limit", [0, 5])
+def test_the_notification_log_is_there_unless_it_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    @looped
+    async def check() -> None:
+        async with serving(text(tmp_path, *BASIC, snmp=f"log_limit = {limit}"), monkeypatch) as agent:
+            service = service_of(agent)
+            assert not service.notifier.listening
+            answer = read3(agent, ANN, oid("1.3.6.1.2.1.92.1.1.1.0"), oid("1.3.6.1.2.1.92.1.3.1.1.9.0.1")).answer
+            if limit:
+                assert [contents for _, _, contents in answer.variables] == [b"\5", bytes.fromhex("2b0601060301010501")]
+            else:
+                assert answer.tags == [wire.NO_SUCH_OBJECT, wire.NO_SUCH_OBJECT]
+            identities = {module for module, _ in service.engine.modules()}
+            assert (oid("1.3.6.1.2.1.92") in identities) is bool(limit)
 
     check()
 

@@ -425,7 +425,7 @@ class Heard:
 
     def __init__(self, w: World) -> None:
         self.notices: list[Notice] = []
-        self.herald = Herald(w.inventory, w.engine.mib, self._hear, standards=[standard(w)])
+        Herald(w.events, w.engine.mib, self._hear, standards=[standard(w)])
 
     def _hear(self, notice: Notice) -> None:
         if notice.oid[: len(VM)] == VM:
@@ -505,7 +505,8 @@ def test_which_event_becomes_which_notification(
             assert told(notices) == ([name] if name else [])
             if notices:
                 assert carried(notices[0].varbinds)[column(4, 6, 1)] == bytes([state or 0])
-                assert notices[0].severity is event.severity
+                assert notices[0].severity is event.perceived
+                assert {(n.kind, n.domain) for n in notices} == {("domain", "guest1")}
 
     run()
 

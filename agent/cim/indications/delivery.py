@@ -24,14 +24,12 @@ import random
 import ssl
 import time
 import uuid
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pywbem
 
@@ -47,9 +45,10 @@ from agent.cim.interop import Removal
 from agent.cim.status import CimError, Status
 from agent.cim.subjects import InstanceSubject
 from agent.errors import VirtmapError
+from agent.journal import DISK_AGAIN, DISK_LIMIT, Journal, Queues, passed
 from agent.operations import one_line
 from agent.schema.declare import Access
-from agent.state import Queued
+from agent.state import INFORMS, Queued
 from agent.workers import Workers
 
 if TYPE_CHECKING:
@@ -91,14 +90,6 @@ _BATCH = 16
 
 _TURN = 32
 """Messages that are made before others have their turn in the loop."""
-
-_UNWRITTEN = 10_000
-"""Indications that wait for the disk; what comes then is lost, as it is from a queue that is full. Also how many are known
-to be done with while that cannot be written."""
-
-_DISK_LIMIT = 5.0
-_DISK_AGAIN = 5.0
-"""Seconds until the disk is tried again after it has failed."""
 
 _ENDING = 1.0
 """Seconds in which what is on its way may end when the agent does; the disk has as many again."""
@@ -149,155 +140,6 @@ class Counters:
     expired: int = 0
     overflowed: int = 0
     unwanted: int = 0
-
-
-class Queues(Protocol):
-    """Keeps queues across restarts, as agent.state does. Blocks on the disk, and raises Failed."""
-
-    def queues(self) -> Mapping[str, int]: ...
-
-    def queued(self, queue: str, after: int, limit: int) -> Sequence[Queued]: ...
-
-    def change_queues(
-        self, *, put: Sequence[Queued] = (), tried: Iterable[Queued] = (), done: Iterable[Queued] = (),
-        gone: Iterable[str] = (), longest: int,
-    ) -> Mapping[str, int]: ...  # fmt: skip
-
-
-class _Changes:
-    """What is to be written into the state file with the next commit."""
-
-    def __init__(self) -> None:
-        self.put: list[Queued] = []
-        self.tried: dict[tuple[str, int], Queued] = {}
-        self.done: dict[tuple[str, int], Queued] = {}
-        self.gone: dict[str, None] = {}
-        self.written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def __bool__(self) -> bool:
-        return bool(self.put or self.tried or self.done or self.gone)
-
-    def note(self, *, tried: Queued | None = None, done: Queued | None = None, gone: Iterable[str] = ()) -> None:
-        """What became of messages that are in queues, without what they say. Of too many the oldest are forgotten."""
-        for one, there in ((tried, self.tried), (done, self.done)):
-            if one is not None:
-                there[one.queue, one.place] = replace(one, body=b"")
-                if len(there) > _UNWRITTEN:
-                    del there[next(iter(there))]
-        self.gone.update(dict.fromkeys(gone))
-
-    def after(self, earlier: _Changes) -> None:
-        """Note what an earlier commit should have noted."""
-        self.tried = _newest({**earlier.tried, **self.tried})
-        self.done = _newest({**earlier.done, **self.done})
-        self.gone = {**earlier.gone, **self.gone}
-
-
-def _newest(noted: dict[tuple[str, int], Queued]) -> dict[tuple[str, int], Queued]:
-    return dict(islice(noted.items(), max(0, len(noted) - _UNWRITTEN), None))
-
-
-class _Journal:
-    """Writes changes in order; those that come while one commit is made are the next one. `wrote` is told what was put into
-    queues, whether it could be written, and how many each queue has lost for that. While nothing can be written, only what is
-    put is tried at once; the rest goes with it, or when the disk is tried again."""
-
-    def __init__(
-        self, store: Queues, longest: int, wrote: Callable[[Sequence[Queued], bool, Mapping[str, int]], None]
-    ) -> None:
-        self._store = store
-        self._longest = longest
-        self._wrote = wrote
-        self._workers = Workers(1, "virtmap-indications")
-        self._next = _Changes()
-        self._more = asyncio.Event()
-        self._ending = False
-        self._failing = False
-        self._losing = False
-        self._task = asyncio.ensure_future(self._work())
-
-    def put(self, messages: Sequence[Queued]) -> Awaitable[None]:
-        """Into their queues, at once; what it gives is done when that is on the disk, or cannot be."""
-        if len(self._next.put) >= _UNWRITTEN:
-            self._wrote((), True, Counter(each.queue for each in messages))
-            return asyncio.sleep(0)
-        self._next.put += messages
-        self._more.set()
-        return asyncio.shield(self._next.written)
-
-    def tried(self, one: Queued) -> None:
-        self._next.note(tried=one)
-        self._noted()
-
-    def done(self, one: Queued) -> None:
-        self._next.note(done=one)
-        self._noted()
-
-    def gone(self, queues: Iterable[str]) -> None:
-        self._next.note(gone=queues)
-        self._noted()
-
-    def _noted(self) -> None:
-        if not self._failing:
-            self._more.set()
-
-    async def stop(self, left: Iterable[Queued]) -> None:
-        """Write what is to be written, and these messages that the disk did not take before, if it takes them soon."""
-        self._next.put += left
-        self._ending = True
-        self._more.set()
-        await asyncio.wait([self._task], timeout=_ENDING)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._next.written.set_result(None)
-        self._workers.close()
-
-    async def _work(self) -> None:
-        while not (self._ending and not self._more.is_set()):
-            await _set(self._more, _DISK_AGAIN if self._failing else None)
-            self._more.clear()
-            changes, self._next = self._next, _Changes()
-            try:
-                if changes:
-                    await self._write(changes)
-            except Exception:  # nobody else would see it, and those who wait would wait for ever
-                log.exception("a fault of the agent: indications are not queued")
-            finally:
-                changes.written.set_result(None)
-
-    async def _write(self, changes: _Changes) -> None:
-        write = partial(
-            self._store.change_queues, put=changes.put, tried=list(changes.tried.values()),
-            done=list(changes.done.values()), gone=list(changes.gone), longest=self._longest,
-        )  # fmt: skip
-        try:
-            dropped = await self._workers.run(write, limit=_DISK_LIMIT, what="queue indications")
-        except VirtmapError as error:
-            self._tell(changes, str(error))
-            self._failing = True
-            self._next.after(changes)
-            self._wrote(changes.put, False, {})
-        except Exception:  # not tried again: it may be these changes
-            log.exception("a fault of the agent: indications wait in memory, and are lost at a restart")
-            self._wrote(changes.put, False, {})
-        else:
-            self._failing = self._losing = False
-            self._wrote(changes.put, True, dropped)
-
-    def _tell(self, changes: _Changes, why: str) -> None:
-        """Into the log, when it begins."""
-        if changes.put and not self._losing:
-            log.error("indications wait in memory, and are lost at a restart: %s", one_line(why))
-        elif not self._failing:
-            log.error("what was sent cannot be noted, and may be sent again after a restart: %s", one_line(why))
-        self._losing = self._losing or bool(changes.put)
-
-
-async def _set(event: asyncio.Event, limit: float | None) -> None:
-    """Wait until it is set, or for so many seconds."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(limit):
-            await event.wait()
 
 
 class _Channel:
@@ -383,7 +225,7 @@ class _Channel:
             found = await self._delivery.read(self.destination.id, self._past)
             self._batch.extend(found or ())
             if not self._batch and not self.loose:
-                await self._wait(self._more, None if found is not None else _DISK_AGAIN)
+                await self._wait(self._more, None if found is not None else DISK_AGAIN)
                 return None
         heads = [queue[0] for queue in (self._batch, self.loose) if queue]
         one = min(heads, key=lambda each: each.place)
@@ -392,7 +234,7 @@ class _Channel:
 
     async def _wait(self, event: asyncio.Event, limit: float | None) -> None:
         if not self._ending:
-            await _set(event, limit)
+            await passed(event, limit)
 
     async def _pause(self) -> None:
         await self._wait(self._hurry, self._delivery.pace.pause(self._failures) * random.uniform(1, 1 + _JITTER))
@@ -489,7 +331,7 @@ class Delivery:
         self._place = 0
         self._channels: dict[str, _Channel] = {}
         self._readers = Workers(4, "virtmap-indication-queues")
-        self._journal: _Journal
+        self._journal: Journal
         self._sender: asyncio.Task[Sender] | None = None
         self._running = False
         self._numbering = asyncio.Lock()
@@ -501,9 +343,10 @@ class Delivery:
 
     async def start(self) -> None:
         """Go on with what waits, and with whatever is published from now on. Failed if the state file cannot be read."""
-        waiting = await self._readers.run(self._store.queues, limit=_DISK_LIMIT, what="read the queues of indications")
+        found = await self._readers.run(self._store.queues, limit=DISK_LIMIT, what="read the queues of indications")
+        waiting = {name: place for name, place in found.items() if not name.startswith(INFORMS)}
         self._place = max(waiting.values(), default=0)
-        self._journal = _Journal(self._store, self.longest, self._wrote)
+        self._journal = Journal(self._store, self.longest, self._wrote, what="indications", log=log)
         self._running = True
         self._journal.gone(waiting.keys() - self._subscriptions.destinations().keys())
         self._subscriptions.on_change(self._reconcile)
@@ -530,6 +373,11 @@ class Delivery:
         self._readers.close()
 
     # --- what is sent
+
+    @property
+    def listening(self) -> bool:
+        """Whether there is any subscription."""
+        return self._running and bool(self._subscriptions.active())
 
     def wanted(self, classname: str, namespace: str) -> bool:
         """Whether anybody may want an indication of this class: if not, it need not be made."""
@@ -651,7 +499,7 @@ class Delivery:
         """Some of what waits behind a place; None if that cannot be read now."""
         try:
             return await self._readers.run(
-                partial(self._store.queued, queue, after, _BATCH), limit=_DISK_LIMIT, what="read indications"
+                partial(self._store.queued, queue, after, _BATCH), limit=DISK_LIMIT, what="read indications"
             )
         except VirtmapError as error:
             log.error("%s", one_line(str(error)))

@@ -124,7 +124,10 @@ def objections(schema: Schema) -> Objection:
 
 _OFFERED = (
     ("DomainLifecycle", "SELECT * FROM Virtmap_DomainLifecycle", "What happens to domains: defined, started, stopped."),
-    ("Alerts", "SELECT * FROM CIM_AlertIndication", "Whatever an operator should know of."),
+    ("Alerts", "SELECT * FROM CIM_AlertIndication", "Whatever happens, as the hypervisors and the agent tell it."),
+    ("Grave", "SELECT * FROM CIM_AlertIndication WHERE PerceivedSeverity >= 5", "What should not wait."),
+    ("Alarms", "SELECT * FROM Virtmap_AlarmEvent", "Alarms that are raised and cleared."),
+    ("Changes", "SELECT * FROM CIM_InstIndication", "Instances that come, change and go."),
     ("All", "SELECT * FROM CIM_Indication", "Every indication of this server."),
 )
 

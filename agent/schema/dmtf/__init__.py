@@ -21,6 +21,7 @@ from agent.schema.dmtf import (
     guest,
     indication,
     interop,
+    log,
     network,
     resource,
     snapshot,
@@ -63,6 +64,7 @@ _AREAS = (
     indication,
     interop,
     subscription,
+    log,
 )
 
 

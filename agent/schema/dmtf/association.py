@@ -309,4 +309,36 @@ CLASSES = (
             ),
         ),
     ),
+    CimClass(
+        "CIM_LogicalIdentity",
+        None,
+        "2.10.0",
+        "Two elements are the same thing, seen in two ways.",
+        abstract=True,
+        association=True,
+        properties=(
+            CimProperty("SystemElement", "reference", "One way to see it.", key=True, reference="CIM_ManagedElement"),
+            CimProperty("SameElement", "reference", "The other way.", key=True, reference="CIM_ManagedElement"),
+        ),
+    ),
+    CimClass(
+        "CIM_ConcreteIdentity",
+        "CIM_LogicalIdentity",
+        "2.10.0",
+        "Two elements are the same thing, and nothing more can be said of it.",
+        association=True,
+        properties=(
+            CimProperty(
+                "SystemElement",
+                "reference",
+                "One way to see it.",
+                key=True,
+                reference="CIM_ManagedElement",
+                override=True,
+            ),
+            CimProperty(
+                "SameElement", "reference", "The other way.", key=True, reference="CIM_ManagedElement", override=True
+            ),
+        ),
+    ),
 )

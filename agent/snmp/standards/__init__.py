@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from agent.driver import Happened
 from agent.inventory import Inventory
+from agent.layout import Patch
 from agent.operations import Operations
 from agent.snapshot import Snapshot, Table
 from agent.snmp.mib import Oid
@@ -37,8 +38,18 @@ class Standard(Protocol):
         """A table is about to be published. In the thread that builds snapshots, one call at a time."""
         ...
 
+    def patch(self, patches: Sequence[Patch]) -> bool:
+        """Rows of these tables were replaced: show what they say now, in the columns that were given last. Whether that could be
+        done; if not, the columns are asked for anew. In the loop's thread, so quick."""
+        ...
+
     def columns(self, snapshot: Snapshot) -> Iterable[Column]:
         """Its columns, as of this snapshot. In the loop's thread, so quick: what is long is prepared, or made lazily."""
+        ...
+
+    @property
+    def tells(self) -> bool:
+        """Whether it has notices of its own."""
         ...
 
     def notices(self, happened: Happened, snapshot: Snapshot) -> Iterable[Notice]:

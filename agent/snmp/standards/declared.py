@@ -7,6 +7,7 @@ What the text of a module says is held against these declarations by a test, obj
 """
 
 import enum
+from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
 
 from agent.errors import DeclarationError
+from agent.layout import Patch
 from agent.schema.declare import Row
 from agent.schema.types import Semantic, Wire
 from agent.snapshot import Snapshot, Table, Values
@@ -238,6 +240,11 @@ class Shown(Column):
     def values(self, first: int, stop: int) -> Sequence[Any]:
         return list(map(self.take, self.records[first:stop]))
 
+    def patch(self, records: Sequence[Values], changed: Sequence[tuple[int, Values, Values]]) -> None:
+        self.records = records
+        told = itemgetter(*self.sources) if self.sources else None
+        self._outdate({row // PAGE for row, old, new in changed if told is None or told(old) != told(new)})
+
     def inherit(self, old: Column, dirty: Container[int]) -> None:
         told = itemgetter(*self.sources) if self.sources else None
         for number, page in enumerate(old.pages):
@@ -325,22 +332,30 @@ class Product(RowIndex):
 class _Whole:
     """All rows of a table in the order of instances of its own; it holds while no row comes or goes."""
 
-    __slots__ = ("index", "indexes", "places")
+    __slots__ = ("_positions", "index", "indexes", "places")
 
     def __init__(self, instance: Callable[[Values], Oid], table: Table) -> None:
         self.indexes = table.indexes
+        self._positions: list[int] | None = None
         made = list(map(instance, table.records))
         self.places = sorted(range(len(made)), key=made.__getitem__)
         self.index = RowIndex(tuple([made[place] for place in self.places]))
+
+    def position(self, place: int) -> int:
+        """Where the row at a place of the table stands in the order of instances."""
+        if self._positions is None:
+            self._positions = sorted(range(len(self.places)), key=self.places.__getitem__)
+        return self._positions[place]
 
 
 class Laid:
     """A declared table over one table of a snapshot: its instances and its columns."""
 
-    __slots__ = ("columns", "index", "kept", "records", "table", "whole")
+    __slots__ = ("_own", "columns", "index", "kept", "records", "table", "whole")
 
     def __init__(self, declared: DeclaredTable, table: Table, before: "Laid | None", writer: "Writer | None") -> None:
         self.table = table
+        self._own: list[Values] = []
         self.whole: _Whole | None = None
         self.kept: Sequence[int] = ()
         self.index, self.records = self._instances(declared, table, before)
@@ -361,15 +376,39 @@ class Laid:
             return RowIndex(table.indexes), table.records
         last = before.whole if before is not None else None
         self.whole = whole = last if last and last.indexes is table.indexes else _Whole(declared.instance, table)
-        records: Sequence[Values] = list(map(table.records.__getitem__, whole.places))
+        plain = list(table.records)
+        self._own = records = list(map(plain.__getitem__, whole.places))
         if declared.has is None:
             return whole.index, records
         held = list(map(declared.has, records))
         self.kept = kept = list(compress(range(len(records)), held))
-        records = list(compress(records, held))
+        self._own = records = list(compress(records, held))
         if before is not None and last is whole and before.kept == kept:
             return before.index, records
         return Part(whole.index, kept), records
+
+    def patch(self, declared: DeclaredTable, patch: Patch) -> bool:
+        """Be the table as it is now; whether that could be done: not where other rows have an instance now."""
+        records = patch.table.records
+        changed = [(place, old, records[place]) for place, old in zip(patch.places, patch.old, strict=True)]
+        if self.whole is None:
+            self.records = records
+        else:
+            has = declared.has
+            if has is not None:
+                if any(bool(has(old)) != bool(has(new)) for _, old, new in changed):
+                    return False
+                changed = [each for each in changed if has(each[1])]
+            changed = [(self._row(self.whole.position(place)), old, new) for place, old, new in changed]
+            for row, _, new in changed:
+                self._own[row] = new
+        self.table = patch.table
+        for column in self.columns:
+            column.patch(self.records, changed)
+        return True
+
+    def _row(self, position: int) -> int:
+        return bisect_left(self.kept, position) if self.kept else position
 
 
 def _column(
@@ -406,6 +445,15 @@ class Shows:
                 made = Laid(declared, table, known[-1] if known else None, self._writer)
                 self._laid[declared.name] = (*known[-1:], made)
 
+    def patch(self, patch: Patch) -> bool:
+        """Make the published tables those of a table as it is now; whether that could be done. In the thread that answers."""
+        done = True
+        for declared in self._tables:
+            if declared.row is patch.table.row:
+                laid = next((one for one in self._laid.get(declared.name, ()) if one.table is patch.before), None)
+                done = laid is not None and laid.patch(declared, patch) and done
+        return done
+
     def laid(self, declared: DeclaredTable, snapshot: Snapshot) -> Laid:
         """The table as of a snapshot; made now, if it was not prepared."""
         table = snapshot.table(declared.row)
@@ -415,8 +463,8 @@ class Shows:
                 if one is known[-1] and len(known) > 1:
                     self._laid[declared.name] = (one,)
                 return one
-        made = Laid(declared, table, None, self._writer)
-        if not known:
+        made = Laid(declared, table, known[-1] if known else None, self._writer)
+        if len(known) < 2:  # otherwise the next one is prepared already
             self._laid[declared.name] = (made,)
         return made
 

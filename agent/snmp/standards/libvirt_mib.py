@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from agent.access import Principal, permitted
 from agent.driver import Happened
+from agent.layout import Patch
 from agent.model import MODEL
 from agent.model.domain import (
     Destroy,
@@ -316,6 +317,12 @@ class LibvirtMib:
     def prepare(self, table: Table) -> None:
         self._shows.prepare(table)
 
+    tells = True
+
+    def patch(self, patches: Sequence[Patch]) -> bool:
+        done = [self._shows.patch(patch) for patch in patches]
+        return all(done)
+
     def columns(self, snapshot: Snapshot) -> Iterable[Column]:
         return self._shows.columns(snapshot)
 
@@ -338,7 +345,9 @@ class LibvirtMib:
                 GUESTS.varbind("libvirtGuestRowStatus", arcs, RowStatus.NOT_IN_SERVICE if down else RowStatus.ACTIVE),
             ],
             hypervisor=self._hypervisor,
-            severity=type(event).severity,
+            severity=type(event).perceived,
+            kind=Domain.__name__.lower(),
+            domain=name or None,
         )
 
 

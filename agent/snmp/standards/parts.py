@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from agent.access import Principal
 from agent.driver import Happened
 from agent.errors import Busy
+from agent.layout import Patch
 from agent.schema.declare import Access
 from agent.schema.types import Wire
 from agent.snapshot import Snapshot, Table
@@ -41,6 +42,11 @@ class Quiet:
 
     def prepare(self, table: Table) -> None:
         return
+
+    tells = False
+
+    def patch(self, patches: Sequence[Patch]) -> bool:
+        return True
 
     def columns(self, snapshot: Snapshot) -> Iterable[Column]:
         return self._columns()

@@ -21,6 +21,9 @@ FILTER_PROFILE: Oid = (*NOTIFICATION, 1, 2, 1)
 FILTER: Oid = (*NOTIFICATION, 1, 3, 1)
 MODULES = ((NOTIFICATION, "SNMP-NOTIFICATION-MIB: notifications and their filters, read-only"),)
 
+LOG_FILTER = "(log)"
+"""The profile of the notification log, by a name that no target can have: it lets through everything."""
+
 KINDS = {"trap": ber.encode_integer(1), "inform": ber.encode_integer(2)}
 
 EVERYTHING: Oid = (1,)
@@ -38,16 +41,16 @@ class Filter:
 
 class SnmpNotificationMib:
     """Serves the module in every context. `targets` gives the targets that there are now: the same object until they
-    change."""
+    change. `logged` says whether there is a notification log, whose filter is shown too."""
 
-    def __init__(self, targets: Callable[[], Sequence[Target]]) -> None:
-        self._columns = Made(targets, _tables)
+    def __init__(self, targets: Callable[[], Sequence[Target]], *, logged: bool = False) -> None:
+        self._columns = Made(targets, lambda now: _tables(now, logged))
 
     def __call__(self, place: Place) -> Standard:
         return Quiet(MODULES, self._columns)
 
 
-def _tables(targets: Sequence[Target]) -> Iterable[Column]:
+def _tables(targets: Sequence[Target], logged: bool) -> Iterable[Column]:
     yield from table(NOTIFY, sorted({target.tag for target in targets}), lambda tag: implied(tag.encode()), {
         2: admin_string,
         3: KINDS.__getitem__,
@@ -61,6 +64,8 @@ def _tables(targets: Sequence[Target]) -> Iterable[Column]:
         3: lambda _: ACTIVE,
     })  # fmt: skip
     filters = [one for target in filtered for one in _filters(target)]
+    if logged:
+        filters.append(Filter(profile=LOG_FILTER, subtree=EVERYTHING, included=True))
     yield from table(FILTER, filters, lambda one: (*prefixed(one.profile.encode()), *implied(one.subtree)), {
         2: lambda _: octets(b""),
         3: lambda one: INCLUDED if one.included else EXCLUDED,

@@ -25,6 +25,7 @@ from typing import Any
 
 from agent.access import Principal
 from agent.driver import Happened
+from agent.layout import Patch
 from agent.model.disk import Disk, DiskDevice
 from agent.model.domain import Domain, DomainState, DomainStateReason
 from agent.model.domain_events import (
@@ -591,6 +592,12 @@ class AffinityColumn(Column):
         self.vcpus = vcpus
         self.cpus = len(cpus.arcs)
 
+    def forget(self) -> None:
+        """vCPUs may have other processors now."""
+        self.pages = [None] * len(self.pages)
+        self.gaps = None
+        self.void = False
+
     def value(self, row: int) -> bytes:
         return self._one(self.values(row, row + 1)[0])
 
@@ -612,6 +619,7 @@ class VmMib:
         self._instances: Sequence[Oid] = ()
         self._changed_at: datetime | None = None
         self._cpus = RowIndex(())
+        self._affinity: AffinityColumn | None = None
 
     def prepare(self, table: Table) -> None:
         self._shows.prepare(table)
@@ -619,13 +627,22 @@ class VmMib:
             self._instances = table.indexes
             self._changed_at = datetime.now(UTC)
 
+    tells = True
+
+    def patch(self, patches: Sequence[Patch]) -> bool:
+        if any(patch.table.row is Vcpu for patch in patches) and self._affinity is not None:
+            self._affinity.forget()
+        done = [self._shows.patch(patch) for patch in patches]
+        return all(done) and all(patch.table.row is not Host for patch in patches)
+
     def columns(self, snapshot: Snapshot) -> Iterable[Column]:
         yield from self._of_hypervisor(snapshot)
         number = len(snapshot.table(Domain))
         yield _scalar(SCALARS, "vmNumber", lambda: number)
         yield from self.switches.columns()
         yield from self._shows.columns(snapshot)
-        yield AffinityColumn(self._shows.laid(VM_CPU_TABLE, snapshot).columns[0], self._processors(snapshot))
+        self._affinity = AffinityColumn(self._shows.laid(VM_CPU_TABLE, snapshot).columns[0], self._processors(snapshot))
+        yield self._affinity
 
     def _of_hypervisor(self, snapshot: Snapshot) -> Iterator[Column]:
         host = next(iter(snapshot.table(Host).rows()), None)
@@ -682,16 +699,20 @@ class VmMib:
             ]
             if name == _DELETED[1]:
                 varbinds.append(VM_TABLE.varbind("vmPersistent", arcs, VM_TABLE.takers["vmPersistent"](row.values)))
-            yield self._notice(event, number, varbinds)
+            yield self._notice(event, row, number, varbinds)
         if self.switches.bulk and (bits := affected(arcs[0])) is not None:
-            yield self._notice(event, _BULK + number, [SCALARS.varbind("vmAffectedVMs", (0,), bits)])
+            yield self._notice(event, row, _BULK + number, [SCALARS.varbind("vmAffectedVMs", (0,), bits)])
 
-    def _notice(self, event: DomainLifecycle, number: int, varbinds: Sequence[tuple[Oid, bytes]]) -> Notice:
+    def _notice(
+        self, event: DomainLifecycle, row: Domain, number: int, varbinds: Sequence[tuple[Oid, bytes]]
+    ) -> Notice:
         return Notice(
             oid=(*NOTIFICATIONS, number),
             varbinds=varbinds,
             hypervisor=self._hypervisor,
-            severity=type(event).severity,
+            severity=type(event).perceived,
+            kind=Domain.__name__.lower(),
+            domain=row.name,
         )
 
 

@@ -1,0 +1,177 @@
+"""A snapshot with some rows replaced shows by SNMP what one that was laid out anew does."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from agent.layout import grouped, patched
+from agent.model import Domain
+from agent.model.alarm import Alarm
+from agent.model.domain import Destroy, DomainState, Resume, Suspend
+from agent.snapshot import CHUNK, Records, Values
+from agent.snmp.context import Context
+from agent.snmp.standards import libvirt_mib, vm_mib
+from agent.snmp.vacm import MibView, Subtree
+from agent.snmp.view import View
+from tests import wire
+from tests.agents import World, looped, standards, world
+
+SERVES = (*standards(), libvirt_mib.serve, vm_mib.serve(per_vm=False, bulk=False))
+VIRTMAP = wire.oid("1.3.6.1.4.1.36957.20.1")
+
+
+def walked(view: View) -> list[bytes]:
+    """Every variable binding of a view, each page encoded."""
+    return [column.page(row >> 8) and column.get(row) for column in view.columns for row in range(column.count)]
+
+
+def fresh(w: World) -> View:
+    """The view of somebody who saw nothing before."""
+    return Context(w.engine, "default", w.inventory, SERVES).view()
+
+
+BY_ITSELF = ((1, 3, 6, 1, 2, 1, 236, 1, 1, 4), (1, 3, 6, 1, 2, 1, 236, 1, 3))
+"""vmHvUpTime, which goes on, and vmTableLastChange, which who comes late does not know."""
+
+
+def shown(view: View, prefix: wire.Oid) -> list[bytes]:
+    """Every variable binding beneath a prefix."""
+    columns = [c for c in view.columns if c.oid[: len(prefix)] == prefix and c.oid not in BY_ITSELF]
+    return [column.get(row) for column in columns for row in range(column.count)]
+
+
+@looped
+async def test_a_patched_view_shows_what_a_new_one_does() -> None:
+    chance = random.Random(5)
+    async with world("fake:///?domains=600&details=0", serves=SERVES) as w:
+        context = w.engine.contexts["default"]
+        walked(context.view())  # every page is there
+        running = [row.key for row in w.inventory.snapshot.table(Domain).rows() if row.state == DomainState.RUNNING]
+        whole = context.view()
+        for _ in range(5):
+            keys = chance.sample(running, 20)
+            for key in keys:
+                w.fake.perform(Suspend(), key)
+            await w.inventory.refresh([(Domain, key) for key in keys])
+            assert context.view() is whole, "nothing was laid out anew"
+            for prefix in (VIRTMAP, (1, 3, 6, 1, 2, 1, 236), (1, 3, 6, 1, 4, 1, 36957, 1)):
+                assert shown(context.view(), prefix) == shown(fresh(w), prefix)
+            for key in keys:
+                w.fake.perform(Resume(), key)
+
+
+@looped
+async def test_a_domain_that_stops_is_no_row_of_libvirt_snmps_table_any_more() -> None:
+    async with world("fake:///?domains=5&details=0", serves=SERVES) as w:
+        context = w.engine.contexts["default"]
+        before = len(shown(context.view(), (1, 3, 6, 1, 4, 1, 36957, 1, 1, 1, 2)))
+        key = w.key("guest1")
+        w.fake.perform(Destroy(), key)
+        await w.inventory.refresh([(Domain, key)])
+        for prefix in (VIRTMAP, (1, 3, 6, 1, 4, 1, 36957, 1)):
+            assert shown(context.view(), prefix) == shown(fresh(w), prefix)
+        assert len(shown(context.view(), (1, 3, 6, 1, 4, 1, 36957, 1, 1, 1, 2))) == before - 1
+
+
+@looped
+async def test_who_sees_a_part_sees_it_as_it_is_now() -> None:
+    async with world("fake:///?domains=20&details=0", serves=SERVES) as w:
+        context = w.engine.contexts["default"]
+        state = next(f.number for f in Domain.fields if f.name == "state")
+        some = MibView("some", [Subtree(oid=(*VIRTMAP, 2, 1, state or 0, w.arc("guest3")))])
+        (was,) = [b for b in walked(context.seen(some, 1)) if b]
+        w.fake.perform(Suspend(), w.key("guest3"))
+        await w.inventory.refresh([(Domain, w.key("guest3"))])
+        (now,) = [b for b in walked(context.seen(some, 1)) if b]
+        assert was[-1:] != now[-1:] == bytes((DomainState.PAUSED,))
+
+
+@looped
+async def test_what_the_agent_itself_publishes_before_a_patch_is_shown_with_it() -> None:
+    async with world("fake:///?domains=5&details=0", serves=SERVES) as w:
+        context = w.engine.contexts["default"]
+        walked(context.view())
+        alarms = (*VIRTMAP, 910, 1)
+        for rows in ([Alarm(number=1, rule="r", object="o")], []):
+            w.inventory.set_rows(Alarm, rows)
+            w.fake.perform(Suspend() if rows else Resume(), w.key("guest3"))
+            await w.inventory.refresh([(Domain, w.key("guest3"))])
+            assert bool(shown(context.view(), alarms)) is bool(rows)
+            assert shown(context.view(), VIRTMAP) == shown(fresh(w), VIRTMAP)
+
+
+@looped
+async def test_rows_that_come_or_go_take_a_layout() -> None:
+    async with world("fake:///?domains=5&details=0") as w:
+        snapshot = w.inventory.snapshot
+        w.fake.add("more")
+        root = (Domain, w.key("more"))
+        (piece,) = w.fake.plan([root]).pieces
+        assert patched(snapshot, [grouped(piece.read(), piece.roots, 0.0)]) is None
+        await w.inventory.refresh([root])
+        assert w.inventory.snapshot.table(Domain).find(w.key("more")) is not None
+        w.fake.remove("more")
+        await w.inventory.refresh([root])
+        assert w.inventory.snapshot.table(Domain).find(root[1]) is None
+
+
+@looped
+async def test_what_is_read_beside_a_reading_of_everything_is_not_lost_by_it() -> None:
+    async with world("fake:///?domains=50&details=0", serves=SERVES) as w:
+        key = w.key("guest7")
+        inventory = w.inventory
+        build = inventory._build
+        seen: list[object] = []
+
+        def slow(*args: object) -> object:
+            """While the tables are built, a domain changes and is read."""
+            seen.append(args)
+            return build(*args)  # type: ignore[arg-type]
+
+        inventory._build = slow  # type: ignore[method-assign, assignment]
+        plan = await inventory.workers.run(lambda: w.fake.plan(None), limit=5, what="plan")
+        old = [piece.read() for piece in plan.pieces]
+        w.fake.perform(Suspend(), key)
+        await inventory.refresh([(Domain, key)])
+        assert w.domain("guest7").state is DomainState.PAUSED
+        assert seen == [], "it was put in its place"
+        reads = [grouped(batch, piece.roots, 0.0) for batch, piece in zip(old, plan.pieces, strict=True)]
+        await inventory._publish(reads, 0.0)  # a reading that began before that
+        assert seen
+        assert w.domain("guest7").state is DomainState.PAUSED
+        view = w.engine.contexts["default"].view()
+        assert shown(view, VIRTMAP) == shown(fresh(w), VIRTMAP)
+
+
+# --- records
+
+
+def some(count: int, first: int = 0) -> list[Values]:
+    return [(first + n,) for n in range(count)]
+
+
+@pytest.mark.parametrize("count", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
+def test_records_are_a_sequence(count: int) -> None:
+    plain = some(count)
+    records = Records(plain)
+    assert (len(records), list(records), records) == (count, plain, plain)
+    for first in (0, 1, CHUNK - 1, CHUNK, CHUNK + 3, count):
+        for stop in (first, first + 1, first + CHUNK, count, -1):
+            assert records[first:stop] == plain[first:stop]
+    assert records[::-2] == plain[::-2]
+    for at in range(-count, count):
+        assert records[at] == plain[at]
+    for at in (count, -count - 1):
+        with pytest.raises(IndexError):
+            records[at]
+
+
+def test_replaced_records_leave_those_before_as_they_were() -> None:
+    plain = some(3 * CHUNK)
+    before = Records(plain)
+    now = before.replaced({0: ("a",), CHUNK + 1: ("b",)})
+    assert before == plain
+    assert (now[0], now[CHUNK + 1], now[1]) == (("a",), ("b",), (1,))
+    assert [now.shares(before, n) for n in range(3)] == [False, False, True]
