@@ -91,28 +91,4 @@ CLASSES = (
             ),
         ),
     ),
-    CimClass(
-        "CIM_Log",
-        "CIM_EnabledLogicalElement",
-        "2.45.0",
-        "A place where a system writes down what happens.",
-        abstract=True,
-        properties=(
-            CimProperty("MaxNumberOfRecords", "uint64", "Most records that it can hold; 0 if nobody knows."),
-            CimProperty("CurrentNumberOfRecords", "uint64", "Records that it holds now.", gauge=True),
-            CimProperty(
-                "OverwritePolicy",
-                "uint16",
-                "What happens when it is full.",
-                values=value_map("0 Unknown | 2 Wraps When Full | 7 Never Overwrites"),
-            ),
-        ),
-    ),
-    CimClass(
-        "CIM_RecordLog",
-        "CIM_Log",
-        "2.19.0",
-        "A log whose records are instances of their own.",
-        properties=(CimProperty("InstanceID", "string", "Identifies the log.", key=True, override=True),),
-    ),
 )
