@@ -69,9 +69,11 @@ _AREAS = (
 
 
 def _indexed(declared: tuple[CimClass, ...]) -> Mapping[str, CimClass]:
-    """By name, every superclass before its subclasses."""
+    """By name, every superclass before its subclasses, each once."""
     found: dict[str, CimClass] = {}
     for each in declared:
+        if each.name in found:
+            raise ValueError(f"class {each.name}: declared twice")
         if each.superclass is not None and each.superclass not in found:
             raise ValueError(f"class {each.name}: superclass {each.superclass} is not declared before it")
         found[each.name] = each
