@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import compress, count
+from operator import ne
 from typing import Any, Protocol
 
 from agent.driver import Batch, Root
@@ -108,12 +110,13 @@ def grouped(batch: Batch, roots: frozenset[Root], began: float) -> Read:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patch:
     """A table in which some rows were replaced, none came and none went: as it was, as it is, the places of these rows, and what
-    they were."""
+    they were. `moved` are those of them that have another value in a column, by the position of the column."""
 
     before: Table
     table: Table
     places: Sequence[int]
     old: Sequence[Values]
+    moved: Mapping[int, Sequence[int]]
 
 
 def patched(before: Snapshot, reads: Iterable[Read]) -> list[Patch] | None:
@@ -143,12 +146,13 @@ def patched(before: Snapshot, reads: Iterable[Read]) -> list[Patch] | None:
 
 def _patch(before: Table, changes: Mapping[int, Values]) -> Patch:
     whole = before.records if isinstance(before.records, Records) else Records(before.records)
-    return Patch(
-        before=before,
-        table=Table(before.row, whole.replaced(changes), before.indexes, before),
-        places=tuple(changes),
-        old=tuple(map(before.records.__getitem__, changes)),
-    )
+    old = tuple(map(before.records.__getitem__, changes))
+    moved: dict[int, list[int]] = {}
+    for (place, now), was in zip(changes.items(), old, strict=True):
+        for position in compress(count(), map(ne, was, now)):
+            moved.setdefault(position, []).append(place)
+    table = Table(before.row, whole.replaced(changes), before.indexes, before)
+    return Patch(before=before, table=table, places=tuple(changes), old=old, moved=moved)
 
 
 def _places(table: Table, top: type[Row], arc: Arc, row: type[Row], rows: Sequence[Values]) -> list[int] | None:

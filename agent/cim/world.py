@@ -286,8 +286,7 @@ class Indexes:
     def _take_over(self, name: tuple[str, ...], at: int, patch: Patch) -> None:
         known = self._made[name]
         index = next((index for made_of, index in known if made_of is patch.before), None)
-        before, now = patch.before.records, patch.table.records
-        if index is not None and all(before[place][at] == now[place][at] for place in patch.places):
+        if index is not None and at not in patch.moved:
             known.append((patch.table, index))
 
     def by_keys(self, cls: InstanceClass, hypervisor: str, table: Table) -> Mapping[tuple[Any, ...], int]:

@@ -2,15 +2,14 @@
 may see.
 """
 
-import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent.inventory import Inventory
 from agent.layout import Patch
 from agent.model import MODEL
-from agent.snapshot import Snapshot, Table
+from agent.snapshot import Snapshot
 from agent.snmp.message import VERSION_1
 from agent.snmp.standards import Place, Serve
 from agent.snmp.vacm import MibView
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 INTERNAL = tuple(row for row in MODEL.rows if row.internal)
 """Rows that the agent itself publishes, such as jobs and alarms: nothing is patched when they change."""
 
-PENDING = 256
-"""Times that rows were replaced, after which that is shown although nobody asked."""
-
 
 class Context:
     """What one hypervisor shows: the view of its newest snapshot, made anew when there is a newer one, and of that view
@@ -35,30 +31,25 @@ class Context:
     def __init__(self, engine: "Engine", name: str, inventory: Inventory, serves: Sequence[Serve]) -> None:
         self.inventory = inventory
         self.hypervisor = name
-        self._tables = Tables(engine.mib, MappedWriter(engine.operations))
+        self._changing = threading.Lock()
+        self._tables = Tables(engine.mib, MappedWriter(engine.operations), self._changing)
         place = Place(
-            engine=engine, hypervisor=name, inventory=inventory, operations=engine.operations, renew=self.renew
-        )
+            engine=engine, hypervisor=name, inventory=inventory, operations=engine.operations, renew=self.renew,
+            changing=self._changing,
+        )  # fmt: skip
         self._whole = View(())
         self._seen: dict[tuple[MibView, bool], View] = {}
-        self._pending: list[tuple[Snapshot, Sequence[Patch]]] = []
+        self._own: list[tuple[MibView, bool]] = []
+        """Of what is seen, that which has columns of its own."""
         self._snapshot: Snapshot | None = None  # its view is made when first asked for, when all contexts are there
         self.standards = [serve(place) for serve in serves]
-        self._preparing = threading.Lock()
         for prepare in (self._tables.prepare, *(standard.prepare for standard in self.standards)):
-            inventory.prepare_with(functools.partial(self._prepare, prepare))
+            inventory.prepare_with(prepare)
         inventory.on_publish(self.renew, self._patched)
-
-    def _prepare(self, prepare: Callable[[Table], None], table: Table) -> None:
-        """In the thread that builds snapshots: not while the columns that the next ones are made from are being changed."""
-        with self._preparing:
-            prepare(table)
 
     def view(self) -> View:
         """All of it."""
         self.inventory.touch()
-        if self._pending:
-            self._patch()
         if self.inventory.snapshot is not self._snapshot:
             self.renew()
         return self._whole
@@ -73,41 +64,34 @@ class Context:
             if old:
                 found = View([c for c in found.columns if not c.wide])
             self._seen[by, old] = found
+            shared = set(map(id, whole.columns))
+            if not all(id(column) in shared or isinstance(column, Live) for column in found.columns):
+                self._own.append((by, old))
         return found
 
     def _patched(self, patches: Sequence[Patch]) -> None:
-        """Some rows of some tables were replaced. That is shown when somebody asks: what changes often costs nothing until then."""
-        self._pending.append((self.inventory.snapshot, patches))
-        if len(self._pending) >= PENDING:
-            self._patch()
-
-    def _patch(self) -> None:
-        """Show what was replaced in the columns that there are, where it goes."""
-        shown = self._snapshot
-        done = [shown is not None]
-        with self._preparing:
-            for _, patches in self._pending:
-                done += [self._tables.patch(patch) for patch in patches]
-                done += [standard.patch(patches) for standard in self.standards]
-        snapshot, _ = self._pending[-1]
-        self._pending.clear()
-        others = shown is not None and all(snapshot.table(row) is shown.table(row) for row in INTERNAL)
-        if not all(done) or not others:
+        """Some rows of some tables were replaced: show that in the columns that there are, where it goes."""
+        shown, snapshot = self._snapshot, self.inventory.snapshot
+        if shown is None:
+            return
+        with self._changing:
+            done = [self._tables.patch(patch) for patch in patches]
+            done += [standard.patch(patches) for standard in self.standards]
+        if not all(done) or any(snapshot.table(row) is not shown.table(row) for row in INTERNAL):
             self.renew()
             return
         self._snapshot = snapshot
-        whole = set(map(id, self._whole.columns))
-        for key, view in list(self._seen.items()):
-            if not all(id(column) in whole or isinstance(column, Live) for column in view.columns):
-                del self._seen[key]  # it has columns of its own
+        for key in self._own:
+            del self._seen[key]
+        self._own.clear()
 
     def renew(self) -> None:
         """Make the view anew. Also called at each publication, lest the one before keeps its snapshot alive until somebody
         asks."""
-        self._pending.clear()
         self._snapshot = snapshot = self.inventory.snapshot
         columns = [c for t in self._tables.views(snapshot) for c in t.columns]
         for standard in self.standards:
             columns += standard.columns(snapshot)
         self._whole = View(columns)
         self._seen.clear()
+        self._own.clear()

@@ -13,7 +13,8 @@ positions, which a walk always hits. Other OIDs are found by bisection.
 import logging
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,9 @@ _MASK = PAGE - 1
 _EMPTY, _FILLED = 1, 2
 
 Encoder = Callable[[Any], bytes]
+
+Changing = AbstractContextManager[Any]
+"""A lock that is held while columns are changed that somebody may be shown."""
 
 
 def _text(limit: int) -> Encoder:
@@ -257,43 +261,58 @@ class Column:
             pieces = [self._bind(start + i, b"" if v is None else self._one(v)) for i, v in enumerate(values)]
         return Page(pieces)
 
-    def patch(self, records: Sequence[Values], changed: Sequence[tuple[int, Values, Values]]) -> None:
-        """Show these records from now on. `changed` are the rows that are others, each as it was and as it is; pages that show
-        them otherwise are encoded anew when they are asked for. In the thread that answers."""
+    def patch(self, records: Sequence[Values], moved: Mapping[int, Sequence[int]]) -> None:
+        """Show these records from now on. `moved` are the rows that have another value in a column, by the position of that;
+        pages that show them are encoded anew when they are asked for. In the thread that answers."""
         self.records = records
-        place = self.place
-        self._outdate({row >> _SHIFT for row, old, new in changed if old[place] != new[place]})
+        if (rows := moved.get(self.place)) is not None:
+            self._outdate(rows)
 
-    def _outdate(self, numbers: Iterable[int]) -> None:
-        """These pages have to be encoded anew."""
-        for number in numbers:
+    def _outdate(self, rows: Iterable[int]) -> None:
+        """The pages of these rows have to be encoded anew."""
+        for number in {row >> _SHIFT for row in rows}:
             self.pages[number] = None
             self.void = False
             if self.gaps is not None:
                 self.gaps[number] = 0
 
-    def inherit(self, old: "Column", dirty: Container[int]) -> None:
-        """Take over the pages of the snapshot before that still hold, and encode those anew that were asked for since.
-        Pages that are not `dirty` have the rows that they had."""
+    def inherit(self, old: "Column", taken: "Taken") -> None:
+        """Take over the pages of the snapshot before that still hold, and encode those anew that were asked for since."""
+        for number in range(len(old.pages)):
+            with taken.changing:
+                page = old.pages[number]
+                if page is None:
+                    continue
+                whole = number not in taken.dirty and old.records is taken.records
+                kept = whole or self._same(old, slice(number << _SHIFT, (number + 1) << _SHIFT))
+            if not kept:
+                page = self.encoded(number) if page.used else None
+            if page is not None and not whole:
+                page.used = False
+            self.pages[number] = page
+
+    def _same(self, old: "Column", span: slice) -> bool:
+        """Whether some rows show what they did."""
         place, was = self.place, old.place
-        for number, page in enumerate(old.pages):
-            if page is None:
-                continue
-            kept: Page | None = page
-            if number in dirty:
-                span = slice(number << _SHIFT, (number + 1) << _SHIFT)
-                if [v[place] for v in self.records[span]] != [v[was] for v in old.records[span]]:
-                    kept = self.encoded(number) if page.used else None
-                if kept is not None:
-                    kept.used = False
-            self.pages[number] = kept
+        return [v[place] for v in self.records[span]] == [v[was] for v in old.records[span]]
 
 
-def dirty_pages(records: Sequence[Values], before: Sequence[Values]) -> frozenset[int]:
-    """The pages of a table that do not have all the rows that they had before; both have as many. Rows that are the very
-    same objects are not looked into."""
-    starts = range(0, len(records), PAGE)
-    return frozenset([at >> _SHIFT for at in starts if records[at : at + PAGE] != before[at : at + PAGE]])
+class Taken:
+    """What the columns of a table need to know to take over the pages of those before. In the thread that builds snapshots,
+    while the columns before are still patched in the thread that answers: that is done only while `changing` is held,
+    which is never for longer than a page takes.
+
+    `records` are those of the table before, unless it was patched since; both have as many. Pages that are not `dirty` have
+    the rows that they had: rows that are the very same objects are not looked into.
+    """
+
+    __slots__ = ("changing", "dirty", "records")
+
+    def __init__(self, now: Sequence[Values], before: Sequence[Values], changing: Changing) -> None:
+        self.changing = changing
+        self.records = before
+        starts = range(0, len(now), PAGE)
+        self.dirty = frozenset([at >> _SHIFT for at in starts if now[at : at + PAGE] != before[at : at + PAGE]])
 
 
 class Computed(Column):
@@ -321,7 +340,7 @@ class Computed(Column):
         start = number << _SHIFT
         return Page([self.get(row) for row in range(start, min(start + PAGE, self.count))])
 
-    def patch(self, records: Sequence[Values], changed: Sequence[tuple[int, Values, Values]]) -> None:
+    def patch(self, records: Sequence[Values], moved: Mapping[int, Sequence[int]]) -> None:
         self.records = records
 
 
@@ -391,7 +410,9 @@ class TableView:
 
     __slots__ = ("columns", "index", "mib", "table")
 
-    def __init__(self, mib: MibTable, table: Table, before: "TableView | None", writer: "Writer | None" = None) -> None:
+    def __init__(
+        self, mib: MibTable, table: Table, before: "TableView | None", writer: "Writer | None", changing: Changing
+    ) -> None:
         self.mib = mib
         self.table = table
         same = before if before is not None and before.index.arcs is table.indexes else None
@@ -401,17 +422,15 @@ class TableView:
             if column.object is not None and (column.object.operation or column.object.actions):
                 column.writer = writer
         if same:
-            dirty = dirty_pages(table.records, same.table.records)
+            taken = Taken(table.records, same.table.records, changing)
             for column, old in zip(self.columns, same.columns, strict=True):
-                column.inherit(old, dirty)
+                column.inherit(old, taken)
 
     def patch(self, patch: Patch) -> None:
         """Be the view of the table as it is now."""
         self.table = patch.table
-        records = patch.table.records
-        changed = [(place, old, records[place]) for place, old in zip(patch.places, patch.old, strict=True)]
         for column in self.columns:
-            column.patch(records, changed)
+            column.patch(patch.table.records, patch.moved)
 
 
 def _column(mib: MibObject, index: RowIndex, records: Sequence[Values]) -> Column:
@@ -427,19 +446,23 @@ def _column(mib: MibObject, index: RowIndex, records: Sequence[Values]) -> Colum
 class Tables:
     """Makes and keeps the table views of one hypervisor; `prepare` is given to its inventory as a preparer of tables.
 
-    Of each table the published view is kept and, for the moment between preparing and publishing, the next one.
+    Of each table the published view is kept and, for the moment between preparing and publishing, the next one. Published
+    ones are patched while `changing` is held.
     """
 
-    def __init__(self, mib: Mib, writer: "Writer | None" = None) -> None:
+    def __init__(self, mib: Mib, writer: "Writer | None" = None, changing: Changing | None = None) -> None:
         self._mibs = {t.row: t for t in mib.tables}
         self._writer = writer
+        self._changing = changing or nullcontext()
         self._views: dict[type[Row], tuple[TableView, ...]] = {}
 
     def prepare(self, table: Table) -> None:
         """Make the view of a table that is about to be published. May run in a worker thread, one call at a time."""
         if table.row in self._mibs:
             known = self._views.get(table.row, ())
-            view = TableView(self._mibs[table.row], table, known[-1] if known else None, self._writer)
+            view = TableView(
+                self._mibs[table.row], table, known[-1] if known else None, self._writer, self._changing
+            )
             self._views[table.row] = (*known[-1:], view)
 
     def patch(self, patch: Patch) -> bool:
@@ -460,7 +483,7 @@ class Tables:
                 if view is known[-1] and len(known) > 1:
                     self._views[row] = (view,)
                 return view
-        made = TableView(self._mibs[row], table, known[-1] if known else None, self._writer)
+        made = TableView(self._mibs[row], table, known[-1] if known else None, self._writer, self._changing)
         if row.internal or not known:
             self._views[row] = (made,)
         return made

@@ -8,7 +8,8 @@ What the text of a module says is held against these declarations by a test, obj
 
 import enum
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
@@ -19,10 +20,10 @@ from agent.errors import DeclarationError
 from agent.layout import Patch
 from agent.schema.declare import Row
 from agent.schema.types import Semantic, Wire
-from agent.snapshot import Snapshot, Table, Values
+from agent.snapshot import Records, Snapshot, Table, Values
 from agent.snmp import ber
 from agent.snmp.mib import MaxAccess, MibObject, Oid
-from agent.snmp.view import PAGE, Column, Encoder, RowIndex, dirty_pages, encoder
+from agent.snmp.view import Changing, Column, Encoder, RowIndex, Taken, encoder
 
 if TYPE_CHECKING:
     from agent.snmp.setting import Writer
@@ -240,26 +241,17 @@ class Shown(Column):
     def values(self, first: int, stop: int) -> Sequence[Any]:
         return list(map(self.take, self.records[first:stop]))
 
-    def patch(self, records: Sequence[Values], changed: Sequence[tuple[int, Values, Values]]) -> None:
+    def patch(self, records: Sequence[Values], moved: Mapping[int, Sequence[int]]) -> None:
         self.records = records
-        told = itemgetter(*self.sources) if self.sources else None
-        self._outdate({row // PAGE for row, old, new in changed if told is None or told(old) != told(new)})
+        for source in self.sources:
+            if (rows := moved.get(source)) is not None:
+                self._outdate(rows)
 
-    def inherit(self, old: Column, dirty: Container[int]) -> None:
-        told = itemgetter(*self.sources) if self.sources else None
-        for number, page in enumerate(old.pages):
-            if page is None:
-                continue
-            if number not in dirty:
-                self.pages[number] = page
-                continue
-            span = slice(number * PAGE, (number + 1) * PAGE)
-            if told is None or list(map(told, self.records[span])) == list(map(told, old.records[span])):
-                self.pages[number] = page
-            elif page.used:
-                self.pages[number] = self.encoded(number)
-            if (kept := self.pages[number]) is not None:
-                kept.used = False
+    def _same(self, old: Column, span: slice) -> bool:
+        if not self.sources:
+            return True
+        told = itemgetter(*self.sources)
+        return list(map(told, self.records[span])) == list(map(told, old.records[span]))
 
 
 class Part(RowIndex):
@@ -351,11 +343,12 @@ class _Whole:
 class Laid:
     """A declared table over one table of a snapshot: its instances and its columns."""
 
-    __slots__ = ("_own", "columns", "index", "kept", "records", "table", "whole")
+    __slots__ = ("columns", "index", "kept", "records", "table", "whole")
 
-    def __init__(self, declared: DeclaredTable, table: Table, before: "Laid | None", writer: "Writer | None") -> None:
+    def __init__(
+        self, declared: DeclaredTable, table: Table, before: "Laid | None", writer: "Writer | None", changing: Changing
+    ) -> None:
         self.table = table
-        self._own: list[Values] = []
         self.whole: _Whole | None = None
         self.kept: Sequence[int] = ()
         self.index, self.records = self._instances(declared, table, before)
@@ -363,9 +356,9 @@ class Laid:
             _column(declared, o, self.index, self.records, writer) for o in declared.objects if o.access in READABLE
         ]
         if before is not None and self.index is before.index:
-            dirty = dirty_pages(self.records, before.records)
+            taken = Taken(self.records, before.records, changing)
             for column, old in zip(self.columns, before.columns, strict=True):
-                column.inherit(old, dirty)
+                column.inherit(old, taken)
 
     def _instances(
         self, declared: DeclaredTable, table: Table, before: "Laid | None"
@@ -377,35 +370,43 @@ class Laid:
         last = before.whole if before is not None else None
         self.whole = whole = last if last and last.indexes is table.indexes else _Whole(declared.instance, table)
         plain = list(table.records)
-        self._own = records = list(map(plain.__getitem__, whole.places))
+        ordered = list(map(plain.__getitem__, whole.places))
         if declared.has is None:
-            return whole.index, records
-        held = list(map(declared.has, records))
-        self.kept = kept = list(compress(range(len(records)), held))
-        self._own = records = list(compress(records, held))
+            return whole.index, Records(ordered)
+        held = list(map(declared.has, ordered))
+        self.kept = kept = list(compress(range(len(ordered)), held))
+        records = Records(list(compress(ordered, held)))
         if before is not None and last is whole and before.kept == kept:
             return before.index, records
         return Part(whole.index, kept), records
 
     def patch(self, declared: DeclaredTable, patch: Patch) -> bool:
         """Be the table as it is now; whether that could be done: not where other rows have an instance now."""
-        records = patch.table.records
-        changed = [(place, old, records[place]) for place, old in zip(patch.places, patch.old, strict=True)]
-        if self.whole is None:
-            self.records = records
-        else:
-            has = declared.has
-            if has is not None:
-                if any(bool(has(old)) != bool(has(new)) for _, old, new in changed):
-                    return False
-                changed = [each for each in changed if has(each[1])]
-            changed = [(self._row(self.whole.position(place)), old, new) for place, old, new in changed]
-            for row, _, new in changed:
-                self._own[row] = new
-        self.table = patch.table
+        records, moved = patch.table.records, patch.moved
+        if self.whole is not None:
+            rows = self._rows(declared.has, self.whole, patch)
+            if rows is None:
+                return False
+            moved = {at: [rows[place] for place in places if place in rows] for at, places in moved.items()}
+            assert isinstance(self.records, Records)
+            records = self.records.replaced({row: patch.table.records[place] for place, row in rows.items()})
+        self.table, self.records = patch.table, records
         for column in self.columns:
-            column.patch(self.records, changed)
+            column.patch(records, moved)
         return True
+
+    def _rows(
+        self, has: Callable[[Values], bool] | None, whole: "_Whole", patch: Patch
+    ) -> Mapping[int, int] | None:
+        """Of the places in a table the rows that show them, as far as they are shown; None if others are shown now."""
+        rows = {}
+        for place, old in zip(patch.places, patch.old, strict=True):
+            shown = has is None or bool(has(old))
+            if has is not None and bool(has(patch.table.records[place])) != shown:
+                return None
+            if shown:
+                rows[place] = self._row(whole.position(place))
+        return rows
 
     def _row(self, position: int) -> int:
         return bisect_left(self.kept, position) if self.kept else position
@@ -430,11 +431,14 @@ def _column(
 
 class Shows:
     """The declared tables of one hypervisor. Of each the published one is kept and, between preparing and publishing, the
-    next."""
+    next. Published ones are patched while `changing` is held."""
 
-    def __init__(self, tables: Iterable[DeclaredTable], writer: "Writer | None" = None) -> None:
+    def __init__(
+        self, tables: Iterable[DeclaredTable], writer: "Writer | None" = None, changing: Changing | None = None
+    ) -> None:
         self._tables = tuple(tables)
         self._writer = writer
+        self._changing = changing or nullcontext()
         self._laid: dict[str, tuple[Laid, ...]] = {}
 
     def prepare(self, table: Table) -> None:
@@ -442,7 +446,7 @@ class Shows:
         for declared in self._tables:
             if declared.row is table.row:
                 known = self._laid.get(declared.name, ())
-                made = Laid(declared, table, known[-1] if known else None, self._writer)
+                made = Laid(declared, table, known[-1] if known else None, self._writer, self._changing)
                 self._laid[declared.name] = (*known[-1:], made)
 
     def patch(self, patch: Patch) -> bool:
@@ -463,7 +467,7 @@ class Shows:
                 if one is known[-1] and len(known) > 1:
                     self._laid[declared.name] = (one,)
                 return one
-        made = Laid(declared, table, known[-1] if known else None, self._writer)
+        made = Laid(declared, table, known[-1] if known else None, self._writer, self._changing)
         if len(known) < 2:  # otherwise the next one is prepared already
             self._laid[declared.name] = (made,)
         return made

@@ -312,7 +312,7 @@ class LibvirtMib:
         self.modules: Sequence[tuple[Oid, str]] = ((MODULE.oid, MODULE.description),)
         self._hypervisor = place.hypervisor
         self._inventory = place.inventory
-        self._shows = Shows((GUESTS,), GuestWriter(place))
+        self._shows = Shows((GUESTS,), GuestWriter(place), place.changing)
 
     def prepare(self, table: Table) -> None:
         self._shows.prepare(table)

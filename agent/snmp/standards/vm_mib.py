@@ -579,6 +579,10 @@ def _scalar(objects: Objects, name: str, value: Any, writer: Any = None) -> Colu
     return column
 
 
+AFFINITY_OF = frozenset((Vcpu.positions["affinity"],))
+"""Where a vCPU tells on which processors it may run."""
+
+
 class AffinityColumn(Column):
     """vmCpuAffinity: for each vCPU each processor of the host, made when asked for."""
 
@@ -615,7 +619,7 @@ class VmMib:
         self.switches = Switches(per_vm=per_vm, bulk=bulk)
         self._hypervisor = place.hypervisor
         self._inventory = place.inventory
-        self._shows = Shows((VM_TABLE, VM_CPU_TABLE, VM_STORAGE_TABLE, VM_NETWORK_TABLE))
+        self._shows = Shows((VM_TABLE, VM_CPU_TABLE, VM_STORAGE_TABLE, VM_NETWORK_TABLE), changing=place.changing)
         self._instances: Sequence[Oid] = ()
         self._changed_at: datetime | None = None
         self._cpus = RowIndex(())
@@ -630,7 +634,9 @@ class VmMib:
     tells = True
 
     def patch(self, patches: Sequence[Patch]) -> bool:
-        if any(patch.table.row is Vcpu for patch in patches) and self._affinity is not None:
+        if self._affinity is not None and any(
+            patch.table.row is Vcpu and not AFFINITY_OF.isdisjoint(patch.moved) for patch in patches
+        ):
             self._affinity.forget()
         done = [self._shows.patch(patch) for patch in patches]
         return all(done) and all(patch.table.row is not Host for patch in patches)
