@@ -52,6 +52,9 @@ FEW_PIECES = 4
 HEARD_AT_ONCE = 16
 """Events that are taken before the loop gets its turn again."""
 
+CATCH_UPS = 3
+"""Times that what was read while tables were built is put into them before they are published."""
+
 MANY = 500
 """Roots that changed, of which more are not read beside a reading of everything."""
 
@@ -363,6 +366,7 @@ class Inventory:
             try:
                 # Our own work, on nothing that can hang; the limit is only there so that no wait is without one.
                 built = await self._builder.run(build, limit=60.0, what=f"{self.name}: build the snapshot")
+                found, put = await self._catch_up(built)
             except BaseException:
                 self._beside = {**beside, **self._beside}
                 raise
@@ -373,13 +377,45 @@ class Inventory:
             self._layout.shown(self.snapshot)
             for published, _ in self._publishers:
                 published()
-            self._patch_again()
+            for patches in found:
+                self._patch(patches)
+            self._patch_again(put)
         async with self._refreshed:
             self._refreshed.notify_all()
 
-    def _patch_again(self) -> None:
-        """Put into the new snapshot what was read while it was built, unless it has something newer."""
-        newer = [read for root, read in self._beside.items() if read.began > self._layout.began(root)]
+    async def _catch_up(self, built: Built) -> tuple[list[Sequence[Patch]], Mapping[Root, Read]]:
+        """What was read while these tables were built, to be put into them when they are published: found out in the thread that
+        builds as long as it is much, as it is in a storm of events. Gives the patches, one after the other, and what is in them."""
+        found: list[Sequence[Patch]] = []
+        put: dict[Root, Read] = {}
+        laid = self.snapshot.with_tables(built.tables)
+        while len(found) < CATCH_UPS and len(newer := self._read_beside(put)) > FEW:
+            patches = await self._builder.run(
+                partial(self._patches, laid, list(newer.values())), limit=60.0, what=f"{self.name}: build the snapshot"
+            )
+            if patches is None:  # rows came or went: told when it is published
+                break
+            found.append(patches)
+            put.update(newer)
+            laid = laid.with_tables([patch.table for patch in patches])
+        return found, put
+
+    def _patches(self, before: Snapshot, reads: Sequence[Read]) -> list[Patch] | None:
+        """In a worker thread, and not while another one computes."""
+        with self._turn:
+            return patched(before, reads)
+
+    def _read_beside(self, put: Mapping[Root, Read]) -> dict[Root, Read]:
+        """What was read beside the newest tables, and is newer than what they were made of; without what was `put` into them."""
+        return {
+            root: read
+            for root, read in self._beside.items()
+            if put.get(root) is not read and read.began > self._layout.began(root)
+        }
+
+    def _patch_again(self, put: Mapping[Root, Read]) -> None:
+        """Put into the new snapshot what was read while it was built, and was not `put` there yet."""
+        newer = list(self._read_beside(put).values())
         if not newer:
             return
         found = patched(self.snapshot, newer)
