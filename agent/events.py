@@ -64,8 +64,8 @@ HELD_FOR = 1.0
 REMEMBERED = 1024
 """Rows of which something was heard, that are remembered as they were last seen."""
 
-AT_ONCE = 4
-"""Events that are told before the loop gets its turn again: a libvirtd that starts tells of all its domains."""
+AT_ONCE = 0.001
+"""Seconds for which events are told before the loop gets its turn again: a libvirtd that starts tells of all its domains."""
 
 LONGEST = 60.0
 """Seconds between two looks at what was held back."""
@@ -363,8 +363,11 @@ class Events:
             asyncio.get_running_loop().call_soon(self._announce_some)
 
     def _announce_some(self) -> None:
-        for _ in range(min(AT_ONCE, len(self._ready))):
+        until = time.monotonic() + AT_ONCE
+        while self._ready:
             self._announce(self._ready.popleft())
+            if time.monotonic() >= until:
+                break
         self._telling = bool(self._ready)
         if self._telling:
             asyncio.get_running_loop().call_soon(self._announce_some)
@@ -391,14 +394,13 @@ class Events:
     def _catch_up(self) -> None:
         """Of each root that had too many, tell what has room now."""
         self._later = None
-        left = AT_ONCE
+        until = time.monotonic() + AT_ONCE
         for root, back in list(self._back.items()):
-            while back and left and self._pace(root).take():
-                left -= 1
+            while back and time.monotonic() < until and self._pace(root).take():
                 self._told(back.popitem(last=False)[1])
             if not back:
                 del self._back[root]
-            if not left:  # others have their turn first
+            if time.monotonic() >= until:  # others have their turn first
                 self._later = asyncio.get_running_loop().call_later(0, self._catch_up)
                 return
         if self._back:
@@ -468,19 +470,18 @@ class Events:
     def _stamped(
         self, event: Event, key: Key, last: Seen | None, top: Seen | None, at: datetime, left_out: int
     ) -> Event:
-        filled = {
+        filled: dict[str, Any] = {
             f.name: top.values[event.on.root().positions[f.top]]
             for f in _of_top(type(event))
             if f.top is not None and top is not None and event.values[f.position] is None
         }
-        known = event.replace(**filled) if filled else event
-        if not isinstance(known, Occurrence):
-            return known
-        return known.replace(
-            sequence=self._number(), time=known.time or at, held_back=left_out,
-            severity=known.severity or PerceivedSeverity.of(known.perceived),
-            message=known.message or sentence(known, key, last, top),
-        )  # fmt: skip
+        if isinstance(event, Occurrence):
+            filled |= {
+                "sequence": self._number(), "time": event.time or at, "held_back": left_out,
+                "severity": event.severity or PerceivedSeverity.of(event.perceived),
+                "message": event.message or sentence(event, key, last, top),
+            }  # fmt: skip
+        return event.replace(**filled) if filled else event
 
     def _pass_on(self, told: Callable[[Announcement], object], announcement: Announcement) -> None:
         try:

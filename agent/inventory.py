@@ -55,6 +55,9 @@ HEARD_AT_ONCE = 16
 CATCH_UPS = 3
 """Times that what was read while tables were built is put into them before they are published."""
 
+HEAR_AGAIN = 0.003
+"""Seconds after which somebody looks whether more was heard."""
+
 MANY = 500
 """Roots that changed, of which more are not read beside a reading of everything."""
 
@@ -485,16 +488,21 @@ class Inventory:
             self._loop.call_soon_threadsafe(self._heard_some)
 
     def _heard_some(self) -> None:
-        """Some of what was heard, in order; the rest when others have had their turn."""
-        self._told_to_hear = False  # before any is taken, lest one that comes meanwhile is forgotten
-        for _ in range(min(HEARD_AT_ONCE, len(self._hearing))):
+        """Some of what was heard, in order; the rest when others have had their turn. Then it looks again by itself, until nothing
+        came: where much comes, the loop is not woken for each."""
+        count = min(HEARD_AT_ONCE, len(self._hearing))
+        for _ in range(count):
             try:
                 self._heard(self._hearing.popleft())
             except Exception:
                 log.exception("%s: a fault of the driver, or of the agent", self.name)
-        if self._hearing and not self._told_to_hear:
+        if not count:
+            self._told_to_hear = False  # and then a look, lest one that came meanwhile is forgotten
+        if self._hearing:
             self._told_to_hear = True
             asyncio.get_running_loop().call_soon(self._heard_some)
+        elif count:
+            asyncio.get_running_loop().call_later(HEAR_AGAIN, self._heard_some)
 
     def _heard(self, heard: Heard) -> None:
         match heard:

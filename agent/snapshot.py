@@ -41,8 +41,8 @@ def atoms(row: type[Row], values: Values) -> Values:
     return tuple(plain)
 
 
-CHUNK = 256
-"""Rows that are kept together; a page of SNMP has as many."""
+CHUNK = 64
+"""Rows that are kept together: to replace one means to touch so many."""
 
 
 class Records(Sequence[Values]):
@@ -87,7 +87,8 @@ class Records(Sequence[Values]):
         number, skip = divmod(first, CHUNK)
         if first < stop <= (number + 1) * CHUNK:
             return self._chunks[number][skip : skip + stop - first]
-        return list(islice(chain.from_iterable(self._chunks[number:]), skip, skip + max(0, stop - first)))
+        chunks = self._chunks[number : (stop + CHUNK - 1) // CHUNK]
+        return list(islice(chain.from_iterable(chunks), skip, skip + max(0, stop - first)))
 
     def __iter__(self) -> Iterator[Values]:
         return chain.from_iterable(self._chunks)

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 from agent.driver import Happened
 from agent.events import Announcement, Events, Seen, nowhere
 from agent.schema.declare import Key, Row, Severity
-from agent.snapshot import Values
+from agent.snapshot import Arc, Values
 from agent.snmp import ber
 from agent.snmp.message import varbind
 from agent.snmp.mib import Mib, MibNotification, MibObject, Module, Oid
-from agent.snmp.notice import Notice
+from agent.snmp.notice import Later, Notice, Varbind
 from agent.snmp.standards import Standard
 from agent.snmp.view import Encoder, encoder
 
@@ -60,20 +60,13 @@ class Native:
         oid, shown = self._notifications[type(event)]
         arcs = last.arcs if last is not None else nowhere(event.on)
         values: Any = last.values if last is not None else _bare(event.on, happened.key)
-        suffix = ber.suffix_contents(arcs)
-        bound = []
-        encoded = []
-        for one in shown:
-            value = _element(one, values[one.place] if one.of_row else event.values[one.place])
-            bound.append(((*one.oid, *arcs), value))
-            encoded.append(varbind(one.head + suffix, value))
-        severity = Severity(getattr(event, "severity", None) or event.perceived)
+        severity = getattr(event, "severity", None) or event.perceived
         return Notice(
             oid=oid,
-            varbinds=bound,
-            encoded=b"".join(encoded),
+            varbinds=Later(len(shown), functools.partial(_bound, shown, arcs, values, event.values)),
+            encoded=functools.partial(_encoded, shown, arcs, values, event.values),
             hypervisor=hypervisor,
-            severity=severity,
+            severity=severity if type(severity) is Severity else Severity(severity),
             kind=event.on.__name__.lower(),
             domain=domain,
         )
@@ -89,6 +82,19 @@ def _shown(module: Module, notification: MibNotification, own: Mapping[str, MibO
             place = (notification.event.on if of_row else notification.event).positions[found.field.name]
             head = ber.oid_contents(found.oid)
             yield _Shown(found.oid, head, encoder(found.field.semantic), found.field.name, place, of_row)
+
+
+def _bound(shown: Sequence[_Shown], arcs: Arc, row: Values, event: Values) -> Sequence[Varbind]:
+    """Instances of these objects, with the elements of their values: those of the row, or the event's own."""
+    return [((*one.oid, *arcs), _element(one, (row if one.of_row else event)[one.place])) for one in shown]
+
+
+def _encoded(shown: Sequence[_Shown], arcs: Arc, row: Values, event: Values) -> bytes:
+    """The same as it travels."""
+    suffix = ber.suffix_contents(arcs)
+    return b"".join(
+        [varbind(one.head + suffix, _element(one, (row if one.of_row else event)[one.place])) for one in shown]
+    )
 
 
 def _element(shown: _Shown, value: Any) -> bytes:

@@ -198,6 +198,10 @@ def varbinds(data: bytes, at: int, end: int) -> list[Varbind]:
 
 def varbind(oid: bytes, value: bytes) -> bytes:
     """A variable binding from the contents of its OID and the whole element of its value."""
+    size = len(oid)
+    whole = size + 2 + len(value)
+    if whole < 0x80:
+        return bytes((0x30, whole, 6, size)) + oid + value
     body = b"\x06" + ber.length(len(oid)) + oid + value
     return b"\x30" + ber.length(len(body)) + body
 

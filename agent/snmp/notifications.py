@@ -120,8 +120,16 @@ class Target:
     def wants(self, notice: Notice) -> bool:
         if notice.severity < self.severity or not (notice.hypervisor is None or self._is_about(notice)):
             return False
-        included = _longest(self.include, notice.oid) if self.include else 0
-        return included > _longest(self.exclude, notice.oid) and self._may_see(notice)
+        known = self._decided.get(notice.oid)
+        if known is None:
+            included = _longest(self.include, notice.oid) if self.include else 0
+            known = self._decided[notice.oid] = included > _longest(self.exclude, notice.oid)
+        return known and self._may_see(notice)
+
+    @functools.cached_property
+    def _decided(self) -> dict[Oid, bool]:
+        """Of the notifications that there were, which are in the subtrees: there are only so many as modules have."""
+        return {}
 
     def _is_about(self, notice: Notice) -> bool:
         """Whether it is about the hypervisors, domains and kinds that are wanted."""

@@ -55,7 +55,7 @@ def varbinds(notice: Notice, uptime: int, enterprise: Oid = AGENT) -> bytes:
     told = [
         varbind(_UP_TIME_NAME, ber.encode_integer(uptime, ber.TICKS)),
         varbind(_TRAP_OID_NAME, ber.encode_oid(notice.oid)),
-        notice.encoded or _bound(notice.varbinds),
+        notice.encoded() if notice.encoded is not None else _bound(notice.varbinds),
     ]
     if notice.oid in GENERIC and _enterprise(notice) is None:
         told.append(varbind(_TRAP_ENTERPRISE_NAME, ber.encode_oid(enterprise)))

@@ -14,6 +14,7 @@ import enum
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from agent.access import Principal, permitted
 from agent.driver import Happened
@@ -46,7 +47,7 @@ from agent.snapshot import Snapshot, Table, Values
 from agent.snmp import rowstatus, writers
 from agent.snmp.message import Status
 from agent.snmp.mib import ENTERPRISE, MaxAccess, Oid
-from agent.snmp.notice import Notice
+from agent.snmp.notice import Later, Notice, Varbind
 from agent.snmp.rowstatus import RowStatus
 from agent.snmp.setting import Ask, Asker, Refused, Step
 from agent.snmp.standards import Place, Standard
@@ -305,6 +306,17 @@ def state_after(event: DomainLifecycle, row: Domain | None) -> GuestState:
     return GuestState.SHUTOFF if known is None else _STATES[known]
 
 
+def _varbinds(uuid: str, name: str, state: GuestState) -> Sequence[Varbind]:
+    arcs = instance(uuid)
+    down = state in (GuestState.SHUTDOWN, GuestState.SHUTOFF, GuestState.CRASHED)
+    return [
+        GUESTS.varbind("libvirtGuestName", arcs, name),
+        GUESTS.varbind("libvirtGuestUUID", arcs, uuid),
+        GUESTS.varbind("libvirtGuestState", arcs, state),
+        GUESTS.varbind("libvirtGuestRowStatus", arcs, RowStatus.NOT_IN_SERVICE if down else RowStatus.ACTIVE),
+    ]
+
+
 class LibvirtMib:
     """LIBVIRT-MIB in the context of one hypervisor."""
 
@@ -334,16 +346,9 @@ class LibvirtMib:
         there = self._inventory.snapshot.table(Domain).find(happened.key) is not None
         name = row.name if row is not None and row.name is not None else ""
         state = state_after(event, row if there else None)
-        down = state in (GuestState.SHUTDOWN, GuestState.SHUTOFF, GuestState.CRASHED)
-        arcs = instance(happened.key[0])
         yield Notice(
             oid=NOTIFICATION,
-            varbinds=[
-                GUESTS.varbind("libvirtGuestName", arcs, name),
-                GUESTS.varbind("libvirtGuestUUID", arcs, happened.key[0]),
-                GUESTS.varbind("libvirtGuestState", arcs, state),
-                GUESTS.varbind("libvirtGuestRowStatus", arcs, RowStatus.NOT_IN_SERVICE if down else RowStatus.ACTIVE),
-            ],
+            varbinds=Later(4, partial(_varbinds, happened.key[0], name, state)),
             hypervisor=self._hypervisor,
             severity=type(event).perceived,
             kind=Domain.__name__.lower(),
