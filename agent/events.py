@@ -185,6 +185,7 @@ class Events:
         self._number = number
         self.limits = limits or Limits()
         self._listeners: list[tuple[Callable[[Announcement], object], Callable[[], bool], Callable[[], bool]]] = []
+        self._after: list[Callable[[], object]] = []
         self._held: dict[Root, deque[_Held]] = {}
         self._ready: deque[_Held] = deque()
         self._paces: OrderedDict[Root, Pace] = OrderedDict()
@@ -212,10 +213,12 @@ class Events:
         *,
         wanted: Callable[[], bool] = lambda: True,
         noted: Callable[[], bool] = lambda: False,
+        after: Callable[[], object] = lambda: None,
     ) -> None:
-        """Call `told` with each event, while `wanted`. While it is only `noted`, nothing is read for it that would not be read
-        otherwise."""
+        """Call `told` with each event, while `wanted`, and `after` when some were told in a row. While it is only `noted`, nothing
+        is read for it that would not be read otherwise."""
         self._listeners.append((told, wanted, noted))
+        self._after.append(after)
 
     @property
     def waiting(self) -> int:
@@ -236,6 +239,7 @@ class Events:
             for one in back.values():
                 self._told(one)
         self._back.clear()
+        self._told_some()
         self._stopped = True
 
     def _touch(self) -> None:
@@ -368,6 +372,7 @@ class Events:
             self._announce(self._ready.popleft())
             if time.monotonic() >= until:
                 break
+        self._told_some()
         self._telling = bool(self._ready)
         if self._telling:
             asyncio.get_running_loop().call_soon(self._announce_some)
@@ -394,17 +399,23 @@ class Events:
     def _catch_up(self) -> None:
         """Of each root that had too many, tell what has room now."""
         self._later = None
+        again = self._caught_up()
+        self._told_some()
+        if self._back:
+            wait = 0 if again else min(LONGEST, 1 / self.limits.rate)
+            self._later = asyncio.get_running_loop().call_later(wait, self._catch_up)
+
+    def _caught_up(self) -> bool:
+        """Whether there is more that has room now, but others have their turn first."""
         until = time.monotonic() + AT_ONCE
         for root, back in list(self._back.items()):
             while back and time.monotonic() < until and self._pace(root).take():
                 self._told(back.popitem(last=False)[1])
             if not back:
                 del self._back[root]
-            if time.monotonic() >= until:  # others have their turn first
-                self._later = asyncio.get_running_loop().call_later(0, self._catch_up)
-                return
-        if self._back:
-            self._later = asyncio.get_running_loop().call_later(min(LONGEST, 1 / self.limits.rate), self._catch_up)
+            if time.monotonic() >= until:
+                return True
+        return False
 
     def _pace(self, root: Root) -> Pace:
         """The bucket of a root. Of those that were not needed for longest some are forgotten, as they have filled."""
@@ -483,9 +494,14 @@ class Events:
             }  # fmt: skip
         return event.replace(**filled) if filled else event
 
-    def _pass_on(self, told: Callable[[Announcement], object], announcement: Announcement) -> None:
+    def _told_some(self) -> None:
+        """That was all for now."""
+        for after in self._after:
+            self._pass_on(after)
+
+    def _pass_on(self, told: Callable[..., object], *announced: Announcement) -> None:
         try:
-            told(announcement)
+            told(*announced)
         except Exception:
             log.exception("%s: an event was not told: a fault of the agent", self._inventory.name)
 

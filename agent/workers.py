@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from agent.errors import Busy
+from agent.precedence import stand_back
 
 T = TypeVar("T")
 
@@ -133,6 +134,7 @@ class Workers:
                 self._idle -= 1
 
     def _work(self) -> None:
+        stand_back()
         while (call := self._next()) is not None:
             self._carry_out(call)
             del call  # an idle thread must not keep what its last call worked on, a whole snapshot maybe

@@ -52,6 +52,7 @@ from agent.cim.tree import Limits
 from agent.config import Cim, Endpoint
 from agent.errors import Denied, Failed, VirtmapError
 from agent.operations import one_line
+from agent.precedence import stand_back
 from agent.transfers import Ticket, Transfers
 
 __all__ = ["PIECE", "Server", "tls_context"]
@@ -149,7 +150,7 @@ class Server:
         self.accounts = accounts
         self.groups = groups
         self.familiar = Familiar()
-        self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="cim-reading")
+        self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="cim-reading", initializer=stand_back)
         self.arriving = 0
         self._places = connections
         self._requests = requests

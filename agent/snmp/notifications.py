@@ -213,6 +213,7 @@ class Notifier:
         self._outbox = outbox
         self._pace = Pace(BURST, 1 / EACH, clock)
         self._stopped = False
+        self._leaving: list[tuple[_Receiver, bytes]] = []
         self.sinks: list[Callable[[Notice], object]] = []
         self.record: Callable[[Notice, int], object] | None = None
         self.authentication_traps = True
@@ -275,6 +276,7 @@ class Notifier:
         """Tell nobody any more. Queued informs have `limit` seconds to leave and to be acknowledged, unless their target does
         not answer; what is left waits in the outbox."""
         self._stopped = True
+        self.leave()
         if self._informer is not None:
             await self._informer.stop(limit)
             self._informer = None
@@ -288,6 +290,12 @@ class Notifier:
 
     def notify(self, notice: Notice) -> None:
         """Tell everybody who wants to know. Never raises, never waits."""
+        self.gather(notice)
+        self.leave()
+
+    def gather(self, notice: Notice) -> None:
+        """The same, but traps wait until they `leave`. A receiver that is woken for each of them costs us more than all the
+        rest, for the system interrupts another processor to do that."""
         if self._stopped:
             return
         uptime = self._identity.uptime()
@@ -327,6 +335,15 @@ class Notifier:
         if data is None:
             receiver.counters.unspoken += 1
             return
+        self._leaving.append((receiver, data))
+
+    def leave(self) -> None:
+        """Send what was gathered."""
+        for receiver, data in self._leaving:
+            self._send(receiver, data)
+        self._leaving.clear()
+
+    def _send(self, receiver: _Receiver, data: bytes) -> None:
         target = receiver.target
         try:
             if not receiver.place:

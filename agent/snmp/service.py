@@ -86,8 +86,9 @@ class Service:
         self.engine.on_authentication_failure.append(self._authentication_failed)
         for context in self.engine.contexts.values():
             Herald(
-                events[context.hypervisor], self.engine.mib, self.notifier.notify, standards=context.standards,
+                events[context.hypervisor], self.engine.mib, self.notifier.gather, standards=context.standards,
                 wanted=lambda: self.notifier.listening, noted=lambda: self.notifier.record is not None,
+                after=self.notifier.leave,
             )  # fmt: skip
         self._subagent: Subagent | None = None
         if settings.agentx is not None:

@@ -460,9 +460,7 @@ class Tables:
         """Make the view of a table that is about to be published. May run in a worker thread, one call at a time."""
         if table.row in self._mibs:
             known = self._views.get(table.row, ())
-            view = TableView(
-                self._mibs[table.row], table, known[-1] if known else None, self._writer, self._changing
-            )
+            view = TableView(self._mibs[table.row], table, known[-1] if known else None, self._writer, self._changing)
             self._views[table.row] = (*known[-1:], view)
 
     def patch(self, patch: Patch) -> bool:

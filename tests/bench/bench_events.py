@@ -33,6 +33,7 @@ from agent import __main__ as main
 from agent.config import parse
 from agent.driver import Driver, Happened, Heard
 from agent.model.domain import Domain, DomainState, Resume, Suspend
+from agent.precedence import stand_back
 from agent.schema.declare import Key
 from agent.snmp import ber
 from drivers.fake import Fake
@@ -112,7 +113,8 @@ def serve(config: str, rate: float, seconds: float) -> None:
 
 
 def storm(fake: Telling, keys: list[Key], rate: float, seconds: float) -> None:
-    """Pause and resume domains, each a random one, so many times a second."""
+    """Pause and resume domains, each a random one, so many times a second: a hypervisor's thread, not one of the agent's."""
+    stand_back()
     random.Random(1).shuffle(keys)
     began = time.monotonic()
     for n in itertools.count():

@@ -395,9 +395,7 @@ class Laid:
             column.patch(records, moved)
         return True
 
-    def _rows(
-        self, has: Callable[[Values], bool] | None, whole: "_Whole", patch: Patch
-    ) -> Mapping[int, int] | None:
+    def _rows(self, has: Callable[[Values], bool] | None, whole: "_Whole", patch: Patch) -> Mapping[int, int] | None:
         """Of the places in a table the rows that show them, as far as they are shown; None if others are shown now."""
         rows = {}
         for place, old in zip(patch.places, patch.old, strict=True):
