@@ -2,7 +2,6 @@
 may see.
 """
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -31,12 +30,10 @@ class Context:
     def __init__(self, engine: "Engine", name: str, inventory: Inventory, serves: Sequence[Serve]) -> None:
         self.inventory = inventory
         self.hypervisor = name
-        self._changing = threading.Lock()
-        self._tables = Tables(engine.mib, MappedWriter(engine.operations), self._changing)
+        self._tables = Tables(engine.mib, MappedWriter(engine.operations))
         place = Place(
-            engine=engine, hypervisor=name, inventory=inventory, operations=engine.operations, renew=self.renew,
-            changing=self._changing,
-        )  # fmt: skip
+            engine=engine, hypervisor=name, inventory=inventory, operations=engine.operations, renew=self.renew
+        )
         self._whole = View(())
         self._seen: dict[tuple[MibView, bool], View] = {}
         self._own: list[tuple[MibView, bool]] = []
@@ -74,9 +71,8 @@ class Context:
         shown, snapshot = self._snapshot, self.inventory.snapshot
         if shown is None:
             return
-        with self._changing:
-            done = [self._tables.patch(patch) for patch in patches]
-            done += [standard.patch(patches) for standard in self.standards]
+        done = [self._tables.patch(patch) for patch in patches]
+        done += [standard.patch(patches) for standard in self.standards]
         if not all(done) or any(snapshot.table(row) is not shown.table(row) for row in INTERNAL):
             self.renew()
             return

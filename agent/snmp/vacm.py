@@ -132,17 +132,19 @@ class MibView:
     def narrowed(self, view: View) -> View:
         """A View that shows what is in this view and nothing else. Columns that are in as a whole are shared; those whose rows
         come and go show what is in this view at any time."""
-        by_column: dict[int, list[Range]] = {}
-        live: list[Column] = []
+        shown: list[Column] = []
         includes = functools.lru_cache(ADMITTED)(self.includes)
-        for column in view.columns:
+        for number, column in enumerate(view.columns):
             whole = self.everything_beneath(column.oid)
-            if isinstance(column, Live) and whole is not False:
-                live.append(column.narrowed(includes, partly=whole is None))
-        for one in self.ranges(view):
-            if not isinstance(view.columns[one.column], Live):
-                by_column.setdefault(one.column, []).append(one)
-        return View([_narrowed(view.columns[number], ranges) for number, ranges in by_column.items()] + live)
+            if whole is False:
+                continue
+            if isinstance(column, Live):
+                shown.append(column.narrowed(includes, partly=whole is None))
+            elif whole:
+                shown.append(column)
+            elif ranges := list(self._partly(number, column)):
+                shown.append(_narrowed(column, ranges))
+        return View(shown)
 
 
 def _narrowed(column: Column, ranges: Sequence[Range]) -> Column:

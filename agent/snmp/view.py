@@ -14,7 +14,6 @@ import logging
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +35,6 @@ _MASK = PAGE - 1
 _EMPTY, _FILLED = 1, 2
 
 Encoder = Callable[[Any], bytes]
-
-Changing = AbstractContextManager[Any]
-"""A lock that is held while columns are changed that somebody may be shown."""
 
 
 def _text(limit: int) -> Encoder:
@@ -263,10 +259,11 @@ class Column:
 
     def patch(self, records: Sequence[Values], moved: Mapping[int, Sequence[int]]) -> None:
         """Show these records from now on. `moved` are the rows that have another value in a column, by the position of that;
-        pages that show them are encoded anew when they are asked for. In the thread that answers."""
-        self.records = records
+        pages that show them are encoded anew when they are asked for. In the thread that answers; the pages go first, for
+        another thread may be about to take them over (`inherit`)."""
         if (rows := moved.get(self.place)) is not None:
             self._outdate(rows)
+        self.records = records
 
     def _outdate(self, rows: Iterable[int]) -> None:
         """The pages of these rows have to be encoded anew."""
@@ -277,39 +274,38 @@ class Column:
                 self.gaps[number] = 0
 
     def inherit(self, old: "Column", taken: "Taken") -> None:
-        """Take over the pages of the snapshot before that still hold, and encode those anew that were asked for since."""
-        for number in range(len(old.pages)):
-            with taken.changing:
-                page = old.pages[number]
-                if page is None:
-                    continue
-                whole = number not in taken.dirty and old.records is taken.records
-                kept = whole or self._same(old, slice(number << _SHIFT, (number + 1) << _SHIFT))
-            if not kept:
-                page = self.encoded(number) if page.used else None
-            if page is not None and not whole:
-                page.used = False
-            self.pages[number] = page
+        """Take over the pages of the snapshot before that still hold, and encode those anew that were asked for since. The column
+        before may be patched meanwhile: then it has other records, and the page is looked at again."""
+        number = 0
+        while number < len(old.pages):
+            before, page = old.records, old.pages[number]
+            whole = number not in taken.dirty and before is taken.records
+            kept = page is None or whole or self._same(old, before, slice(number << _SHIFT, (number + 1) << _SHIFT))
+            if before is not old.records:
+                continue
+            if page is not None:
+                if not kept:
+                    page = self.encoded(number) if page.used else None
+                if page is not None and not whole:
+                    page.used = False
+                self.pages[number] = page
+            number += 1
 
-    def _same(self, old: "Column", span: slice) -> bool:
-        """Whether some rows show what they did."""
+    def _same(self, old: "Column", before: Sequence[Values], span: slice) -> bool:
+        """Whether some rows show what they did in a column with these records."""
         place, was = self.place, old.place
-        return [v[place] for v in self.records[span]] == [v[was] for v in old.records[span]]
+        return [v[place] for v in self.records[span]] == [v[was] for v in before[span]]
 
 
 class Taken:
-    """What the columns of a table need to know to take over the pages of those before. In the thread that builds snapshots,
-    while the columns before are still patched in the thread that answers: that is done only while `changing` is held,
-    which is never for longer than a page takes.
-
-    `records` are those of the table before, unless it was patched since; both have as many. Pages that are not `dirty` have
-    the rows that they had: rows that are the very same objects are not looked into.
+    """What the columns of a table need to know to take over the pages of those before. `records` are those of the table before,
+    unless it was patched since; both have as many. Pages that are not `dirty` have the rows that they had: rows that are the
+    very same objects are not looked into.
     """
 
-    __slots__ = ("changing", "dirty", "records")
+    __slots__ = ("dirty", "records")
 
-    def __init__(self, now: Sequence[Values], before: Sequence[Values], changing: Changing) -> None:
-        self.changing = changing
+    def __init__(self, now: Sequence[Values], before: Sequence[Values]) -> None:
         self.records = before
         starts = range(0, len(now), PAGE)
         self.dirty = frozenset([at >> _SHIFT for at in starts if now[at : at + PAGE] != before[at : at + PAGE]])
@@ -410,9 +406,7 @@ class TableView:
 
     __slots__ = ("columns", "index", "mib", "table")
 
-    def __init__(
-        self, mib: MibTable, table: Table, before: "TableView | None", writer: "Writer | None", changing: Changing
-    ) -> None:
+    def __init__(self, mib: MibTable, table: Table, before: "TableView | None", writer: "Writer | None" = None) -> None:
         self.mib = mib
         self.table = table
         same = before if before is not None and before.index.arcs is table.indexes else None
@@ -422,7 +416,7 @@ class TableView:
             if column.object is not None and (column.object.operation or column.object.actions):
                 column.writer = writer
         if same:
-            taken = Taken(table.records, same.table.records, changing)
+            taken = Taken(table.records, same.table.records)
             for column, old in zip(self.columns, same.columns, strict=True):
                 column.inherit(old, taken)
 
@@ -446,21 +440,19 @@ def _column(mib: MibObject, index: RowIndex, records: Sequence[Values]) -> Colum
 class Tables:
     """Makes and keeps the table views of one hypervisor; `prepare` is given to its inventory as a preparer of tables.
 
-    Of each table the published view is kept and, for the moment between preparing and publishing, the next one. Published
-    ones are patched while `changing` is held.
+    Of each table the published view is kept and, for the moment between preparing and publishing, the next one.
     """
 
-    def __init__(self, mib: Mib, writer: "Writer | None" = None, changing: Changing | None = None) -> None:
+    def __init__(self, mib: Mib, writer: "Writer | None" = None) -> None:
         self._mibs = {t.row: t for t in mib.tables}
         self._writer = writer
-        self._changing = changing or nullcontext()
         self._views: dict[type[Row], tuple[TableView, ...]] = {}
 
     def prepare(self, table: Table) -> None:
         """Make the view of a table that is about to be published. May run in a worker thread, one call at a time."""
         if table.row in self._mibs:
             known = self._views.get(table.row, ())
-            view = TableView(self._mibs[table.row], table, known[-1] if known else None, self._writer, self._changing)
+            view = TableView(self._mibs[table.row], table, known[-1] if known else None, self._writer)
             self._views[table.row] = (*known[-1:], view)
 
     def patch(self, patch: Patch) -> bool:
@@ -481,7 +473,7 @@ class Tables:
                 if view is known[-1] and len(known) > 1:
                     self._views[row] = (view,)
                 return view
-        made = TableView(self._mibs[row], table, known[-1] if known else None, self._writer, self._changing)
+        made = TableView(self._mibs[row], table, known[-1] if known else None, self._writer)
         if row.internal or not known:
             self._views[row] = (made,)
         return made

@@ -1,8 +1,7 @@
 """Standard MIBs, served as views beside the mapping's own modules: one file for each."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from agent.driver import Happened
@@ -12,7 +11,7 @@ from agent.operations import Operations
 from agent.snapshot import Snapshot, Table
 from agent.snmp.mib import Oid
 from agent.snmp.notice import Notice
-from agent.snmp.view import Changing, Column
+from agent.snmp.view import Column
 
 if TYPE_CHECKING:
     from agent.snmp.engine import Engine
@@ -21,14 +20,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a standard is served: in the context of one hypervisor. `renew` is called, in the loop's thread, when the
-    instances of its columns have changed without a new snapshot. `changing` is held while columns are patched."""
+    instances of its columns have changed without a new snapshot."""
 
     engine: "Engine"
     hypervisor: str
     inventory: Inventory
     operations: Operations
     renew: Callable[[], None]
-    changing: Changing = field(default_factory=nullcontext)
 
 
 class Standard(Protocol):

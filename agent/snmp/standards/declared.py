@@ -9,7 +9,6 @@ What the text of a module says is held against these declarations by a test, obj
 import enum
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
@@ -23,7 +22,7 @@ from agent.schema.types import Semantic, Wire
 from agent.snapshot import Records, Snapshot, Table, Values
 from agent.snmp import ber
 from agent.snmp.mib import MaxAccess, MibObject, Oid
-from agent.snmp.view import Changing, Column, Encoder, RowIndex, Taken, encoder
+from agent.snmp.view import Column, Encoder, RowIndex, Taken, encoder
 
 if TYPE_CHECKING:
     from agent.snmp.setting import Writer
@@ -242,16 +241,16 @@ class Shown(Column):
         return list(map(self.take, self.records[first:stop]))
 
     def patch(self, records: Sequence[Values], moved: Mapping[int, Sequence[int]]) -> None:
-        self.records = records
         for source in self.sources:
             if (rows := moved.get(source)) is not None:
                 self._outdate(rows)
+        self.records = records
 
-    def _same(self, old: Column, span: slice) -> bool:
+    def _same(self, old: Column, before: Sequence[Values], span: slice) -> bool:
         if not self.sources:
             return True
         told = itemgetter(*self.sources)
-        return list(map(told, self.records[span])) == list(map(told, old.records[span]))
+        return list(map(told, self.records[span])) == list(map(told, before[span]))
 
 
 class Part(RowIndex):
@@ -345,9 +344,7 @@ class Laid:
 
     __slots__ = ("columns", "index", "kept", "records", "table", "whole")
 
-    def __init__(
-        self, declared: DeclaredTable, table: Table, before: "Laid | None", writer: "Writer | None", changing: Changing
-    ) -> None:
+    def __init__(self, declared: DeclaredTable, table: Table, before: "Laid | None", writer: "Writer | None") -> None:
         self.table = table
         self.whole: _Whole | None = None
         self.kept: Sequence[int] = ()
@@ -356,7 +353,7 @@ class Laid:
             _column(declared, o, self.index, self.records, writer) for o in declared.objects if o.access in READABLE
         ]
         if before is not None and self.index is before.index:
-            taken = Taken(self.records, before.records, changing)
+            taken = Taken(self.records, before.records)
             for column, old in zip(self.columns, before.columns, strict=True):
                 column.inherit(old, taken)
 
@@ -429,14 +426,11 @@ def _column(
 
 class Shows:
     """The declared tables of one hypervisor. Of each the published one is kept and, between preparing and publishing, the
-    next. Published ones are patched while `changing` is held."""
+    next."""
 
-    def __init__(
-        self, tables: Iterable[DeclaredTable], writer: "Writer | None" = None, changing: Changing | None = None
-    ) -> None:
+    def __init__(self, tables: Iterable[DeclaredTable], writer: "Writer | None" = None) -> None:
         self._tables = tuple(tables)
         self._writer = writer
-        self._changing = changing or nullcontext()
         self._laid: dict[str, tuple[Laid, ...]] = {}
 
     def prepare(self, table: Table) -> None:
@@ -444,7 +438,7 @@ class Shows:
         for declared in self._tables:
             if declared.row is table.row:
                 known = self._laid.get(declared.name, ())
-                made = Laid(declared, table, known[-1] if known else None, self._writer, self._changing)
+                made = Laid(declared, table, known[-1] if known else None, self._writer)
                 self._laid[declared.name] = (*known[-1:], made)
 
     def patch(self, patch: Patch) -> bool:
@@ -465,7 +459,7 @@ class Shows:
                 if one is known[-1] and len(known) > 1:
                     self._laid[declared.name] = (one,)
                 return one
-        made = Laid(declared, table, known[-1] if known else None, self._writer, self._changing)
+        made = Laid(declared, table, known[-1] if known else None, self._writer)
         if len(known) < 2:  # otherwise the next one is prepared already
             self._laid[declared.name] = (made,)
         return made

@@ -324,7 +324,7 @@ class LibvirtMib:
         self.modules: Sequence[tuple[Oid, str]] = ((MODULE.oid, MODULE.description),)
         self._hypervisor = place.hypervisor
         self._inventory = place.inventory
-        self._shows = Shows((GUESTS,), GuestWriter(place), place.changing)
+        self._shows = Shows((GUESTS,), GuestWriter(place))
 
     def prepare(self, table: Table) -> None:
         self._shows.prepare(table)

@@ -619,7 +619,7 @@ class VmMib:
         self.switches = Switches(per_vm=per_vm, bulk=bulk)
         self._hypervisor = place.hypervisor
         self._inventory = place.inventory
-        self._shows = Shows((VM_TABLE, VM_CPU_TABLE, VM_STORAGE_TABLE, VM_NETWORK_TABLE), changing=place.changing)
+        self._shows = Shows((VM_TABLE, VM_CPU_TABLE, VM_STORAGE_TABLE, VM_NETWORK_TABLE))
         self._instances: Sequence[Oid] = ()
         self._changed_at: datetime | None = None
         self._cpus = RowIndex(())
