@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -545,6 +545,51 @@ async def test_a_driver_that_tells_rubbish_is_heard_on(caplog: pytest.LogCapture
         await until(lambda: told)
         assert kinds(told) == [DomainSuspended]
         assert "fault" in caplog.text
+
+
+@looped
+async def test_who_tells_in_a_row_says_so_once() -> None:
+    """Also of what was held back, and what is told at the end."""
+    log: list[str] = []
+    async with world("fake:///?domains=3") as w:
+        w.events.limits = Limits(burst=2, rate=50.0)
+        w.events.on_told(lambda told: log.append(type(told.event).__name__), after=lambda: log.append("."))
+        key = w.key("guest1")
+        for reason in range(4):
+            w.events.tell(Happened(event=DiskIoFailed(reason=str(reason)), key=(*key, "vda")))
+        await until(lambda: log.count("DiskIoFailed") == 3 and not w.events.waiting)
+        assert log == ["DiskIoFailed", "DiskIoFailed", ".", "DiskIoFailed", "."]
+        w.events.tell(Happened(event=DomainStarted(), key=key))
+        w.events.stop()
+        assert log[5:] == ["DomainStarted", "."]
+
+
+@looped
+async def test_the_loop_is_not_woken_for_each_of_many_that_are_heard() -> None:
+    async with telling() as (w, told):
+        woken: list[object] = []
+        loop = asyncio.get_running_loop()
+
+        class Watched:
+            """The loop, as a driver's thread sees it."""
+
+            is_closed = staticmethod(loop.is_closed)
+
+            def call_soon_threadsafe(self, do: Callable[[], None]) -> None:
+                woken.append(do)
+                loop.call_soon_threadsafe(do)
+
+        w.inventory._loop = Watched()  # type: ignore[assignment]
+        for turn in range(20):
+            for name in ("guest1", "guest2"):
+                await asyncio.to_thread(w.fake.perform, Suspend() if turn % 2 == 0 else Resume(), w.key(name))
+        await until(lambda: len(told) + w.events.held_back >= 40)
+        assert 1 <= len(woken) < 20
+        await until(lambda: not w.inventory._told_to_hear)
+        again = len(woken)
+        w.fake.perform(Suspend(), w.key("guest3"))
+        await until(lambda: kinds(told)[-1] is DomainSuspended and told[-1].domain == "guest3")
+        assert len(woken) == again + 1
 
 
 @looped

@@ -18,6 +18,7 @@ from agent.schema.declare import Severity
 from agent.snapshot import Snapshot, Table
 from agent.snmp import ber
 from agent.snmp.herald import Herald, Native
+from agent.snmp.message import varbind
 from agent.snmp.mib import Oid, project
 from agent.snmp.notice import Notice
 from agent.snmp.view import Column
@@ -64,6 +65,8 @@ async def test_a_notice_has_all_its_objects_in_order_with_the_index_of_the_row()
         arc = w.arc("guest1")
         assert notice.oid == SUSPENDED
         assert [n for n, _ in notice.varbinds] == [(*o, arc) for o in (*SHOWN, DETAIL, PREVIOUS, *STAMPS)]
+        assert notice.encoded is not None
+        assert notice.encoded() == b"".join(varbind(ber.oid_contents(n), v) for n, v in notice.varbinds)
         domain = w.domain("guest1")
         assert [v for _, v in notice.varbinds[:2]] == [wire.text(domain.uuid), wire.text("guest1")]
         assert [number(v) for _, v in notice.varbinds[2:6]] == [

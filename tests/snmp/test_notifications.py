@@ -24,7 +24,7 @@ from agent.snmp import ber
 from agent.snmp.inform import Informer, Queue
 from agent.snmp.message3 import Level, parse
 from agent.snmp.mib import Oid
-from agent.snmp.notice import Notice
+from agent.snmp.notice import Later, Notice
 from agent.snmp.notifications import Counters, Notifier, Target
 from agent.snmp.outbox import Inform
 from agent.snmp.protection import AuthProtocol, PrivProtocol
@@ -242,6 +242,40 @@ async def test_all_versions_arrive_and_v1_is_spared_what_it_cannot_say() -> None
             assert (notifier.counters("one").sent, notifier.counters("one").unspoken) == (1, 1)
             assert (notifier.counters("two").sent, notifier.counters("two").unspoken) == (2, 0)
             assert len(one.got) == 1
+
+
+@looped
+async def test_what_is_gathered_leaves_together_in_its_order() -> None:
+    async with receiving() as one, receiving() as two:
+        notifier = Notifier(Identity(), [v2c(one.port, "one"), v2c(two.port, "two")])
+        for _ in range(3):
+            notifier.gather(started())
+        assert [notifier.counters(name).sent for name in ("one", "two")] == [0, 0]
+        notifier.notify(Notice(oid=COLD_START))
+        await until(lambda: len(one.got) == len(two.got) == 4)
+        assert oids(one) == oids(two) == [STARTED, STARTED, STARTED, COLD_START]
+        notifier.leave()
+        notifier.gather(started())
+        await notifier.stop()
+        await until(lambda: len(one.got) == len(two.got) == 5)
+        notifier.leave()
+        assert [notifier.counters(name).sent for name in ("one", "two")] == [5, 5]
+
+
+def test_varbinds_are_made_once_when_somebody_looks_at_them() -> None:
+    made: list[int] = []
+
+    def make() -> list[tuple[Oid, bytes]]:
+        made.append(1)
+        return [(COLUMN, NULL), (STARTED, NULL)]
+
+    later = Later(2, make)
+    assert (len(later), made) == (2, [])
+    notice = Notice(oid=STARTED, varbinds=later)
+    assert varbinds(notice, 1) == varbinds(Notice(oid=STARTED, varbinds=make()), 1)
+    assert (later[0], later[-1:], list(later), later) == (make()[0], make()[1:], make(), make())
+    assert later != [(COLUMN, NULL)]
+    assert len(made) == 1 + 5, "once by itself"
 
 
 @pytest.mark.parametrize("auth", [None, *AuthProtocol])

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from agent.layout import grouped, patched
+from agent.inventory import FEW
+from agent.layout import _patch, grouped, patched
 from agent.model import Domain
 from agent.model.alarm import Alarm
 from agent.model.domain import Destroy, DomainState, Resume, Suspend
-from agent.snapshot import CHUNK, Records, Values
+from agent.schema.declare import Key
+from agent.snapshot import CHUNK, Records, Table, Values
+from agent.snmp import ber
 from agent.snmp.context import Context
 from agent.snmp.standards import libvirt_mib, vm_mib
 from agent.snmp.vacm import MibView, Subtree
-from agent.snmp.view import View
+from agent.snmp.view import Column, RowIndex, Taken, View
 from tests import wire
 from tests.agents import World, looped, standards, world
 
@@ -143,6 +149,90 @@ async def test_what_is_read_beside_a_reading_of_everything_is_not_lost_by_it() -
         assert w.domain("guest7").state is DomainState.PAUSED
         view = w.engine.contexts["default"].view()
         assert shown(view, VIRTMAP) == shown(fresh(w), VIRTMAP)
+
+
+@looped
+async def test_much_that_is_read_beside_a_build_is_put_into_its_tables_before_they_are_published() -> None:
+    """And what is read while that is done, when they are."""
+    async with world("fake:///?domains=200&details=0", serves=SERVES) as w:
+        inventory = w.inventory
+        view = w.engine.contexts["default"].view()
+        walked(view)
+        running = [row.key for row in w.inventory.snapshot.table(Domain).rows() if row.state == DomainState.RUNNING]
+        many, last = running[: 2 * FEW], running[2 * FEW]
+        build, patches = inventory._build, inventory._patches
+        going, caught = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def pausing(*keys: Key) -> None:
+            """In a worker thread: these domains change, and are read in the loop meanwhile."""
+            for key in keys:
+                w.fake.perform(Suspend(), key)
+            for at in range(0, len(keys), FEW):
+                roots = [(Domain, key) for key in keys[at : at + FEW]]
+                asyncio.run_coroutine_threadsafe(inventory.refresh(roots), loop).result(20)
+
+        def slow_build(*args: Any) -> Any:
+            built = build(*args)
+            loop.call_soon_threadsafe(going.set)
+            pausing(*many)
+            return built
+
+        def slow_patches(*args: Any) -> Any:
+            found = patches(*args)
+            loop.call_soon_threadsafe(caught.set)
+            pausing(last)
+            return found
+
+        plan = await inventory.workers.run(lambda: w.fake.plan(None), limit=5, what="plan")
+        old = [grouped(piece.read(), piece.roots, 0.0) for piece in plan.pieces]
+        inventory._build, inventory._patches = slow_build, slow_patches  # type: ignore[method-assign]
+        await inventory._publish(old, 0.0)
+        assert going.is_set()
+        assert caught.is_set()
+        states = {row.key: row.state for row in inventory.snapshot.table(Domain).rows()}
+        assert {states[key] for key in (*many, last)} == {DomainState.PAUSED}
+        assert {states[key] for key in running[2 * FEW + 1 :]} == {DomainState.RUNNING}
+        assert shown(w.engine.contexts["default"].view(), VIRTMAP) == shown(fresh(w), VIRTMAP)
+
+
+def test_a_patch_tells_which_rows_have_another_value_in_a_column() -> None:
+    fields = Domain.positions
+    rows = [Domain(uuid=str(n), name="a", cpu_time=n).values for n in range(3)]
+    before = Table(Domain, rows, ((1,), (2,), (3,)))
+    now = Domain(uuid="2", name="b", cpu_time=5).values, Domain(uuid="0", name="a", cpu_time=7).values
+    patch = _patch(before, {2: now[0], 0: now[1]})
+    assert {at: sorted(places) for at, places in patch.moved.items()} == {
+        fields["name"]: [2],
+        fields["cpu_time"]: [0, 2],
+    }
+    assert (patch.old, list(patch.table.records)) == ((rows[2], rows[0]), [now[1], rows[1], now[0]])
+
+
+def test_a_page_that_is_patched_while_it_is_taken_over_is_looked_at_again() -> None:
+    """In another thread, at the worst moment."""
+    index = RowIndex(((1,), (2,)))
+    first, second, third = ([(n, 0), (n, 0)] for n in range(3))
+
+    class Patched(Column):
+        def _same(self, old: Column, before: Sequence[Values], span: slice) -> bool:
+            found = super()._same(old, before, span)
+            if old.records is first:
+                old.patch(second, {0: [0, 1]})
+                old.page(0)
+            return found
+
+    old = Column((1, 3, 6), index, first, 0, ber.encode_integer)
+    new = Patched((1, 3, 6), index, third, 0, ber.encode_integer)
+    old.page(0)
+    new.inherit(old, Taken(third, first))
+    assert old.get(0)[-1:] == b"\1"
+    assert new.get(0)[-1:] == b"\2"
+    same = Patched((1, 3, 6), index, first, 0, ber.encode_integer)
+    old = Column((1, 3, 6), index, first, 0, ber.encode_integer)
+    old.page(0)
+    same.inherit(old, Taken(list(first), second))  # it was patched before already: what is dirty says nothing
+    assert same.get(0)[-1:] == b"\0"
 
 
 # --- records
