@@ -52,8 +52,8 @@ FEW_PIECES = 4
 HEARD_AT_ONCE = 16
 """Events that are taken before the loop gets its turn again."""
 
-CATCH_UPS = 3
-"""Times that what was read while tables were built is put into them before they are published."""
+CATCH_UPS = 4
+"""Times that what was read while tables were built is looked for, before they are published."""
 
 HEAR_AGAIN = 0.003
 """Seconds after which somebody looks whether more was heard."""
@@ -388,11 +388,11 @@ class Inventory:
 
     async def _catch_up(self, built: Built) -> tuple[list[Sequence[Patch]], Mapping[Root, Read]]:
         """What was read while these tables were built, to be put into them when they are published: found out in the thread that
-        builds as long as it is much, as it is in a storm of events. Gives the patches, one after the other, and what is in them."""
+        builds, for it may be much. Gives the patches, one after the other, and what is in them."""
         found: list[Sequence[Patch]] = []
         put: dict[Root, Read] = {}
         laid = self.snapshot.with_tables(built.tables)
-        while len(found) < CATCH_UPS and len(newer := self._read_beside(put)) > FEW:
+        while len(found) < CATCH_UPS and (newer := self._read_beside(put)):
             patches = await self._builder.run(
                 partial(self._patches, laid, list(newer.values())), limit=60.0, what=f"{self.name}: build the snapshot"
             )

@@ -6,8 +6,7 @@ collector has nothing to find in them. While one is made the collector rests, an
 later collections. Cyclic garbage that was set aside with it is found by a full collection every ten minutes.
 
 A thread that computes keeps the lock for up to the switch interval when another one wants it. Python's five
-milliseconds are too many where an answer takes a hundredth of one. And while something is read, the loop's thread goes ahead
-of those that read.
+milliseconds are too many where an answer takes a hundredth of one.
 """
 
 import gc
@@ -16,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent.precedence import ask_for_short_slices, go_ahead, stand_back
+from agent.precedence import ask_for_short_slices
 
 SWITCH_INTERVAL = 0.0005
 FULL_COLLECTION = 600.0
@@ -44,14 +43,12 @@ class Pauses:
         """While a snapshot is read and laid out."""
         if self._depth == 0:
             gc.disable()
-            go_ahead()
         self._depth += 1
         try:
             yield
         finally:
             self._depth -= 1
             if self._depth == 0:
-                stand_back()
                 self._set_aside()
 
     def _set_aside(self) -> None:

@@ -14,12 +14,37 @@ import platform
 import struct
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 AHEAD = 10
 """How much less nice the loop's thread is than those that work for it (nice(7))."""
 
 _niceness: dict[str, int] = {}
 """How nice this process was when its loop's thread went ahead."""
+
+
+class _Working(threading.local):
+    """How many work for the loop of this thread."""
+
+    count = 0
+
+
+_working = _Working()
+
+
+@contextmanager
+def ahead() -> Iterator[None]:
+    """While somebody works for the loop of this thread, in another one: this goes ahead of it."""
+    if _working.count == 0:
+        go_ahead()
+    _working.count += 1
+    try:
+        yield
+    finally:
+        _working.count -= 1
+        if _working.count == 0:
+            stand_back()
 
 
 def go_ahead() -> bool:

@@ -2,6 +2,8 @@
 
 Threads are daemons and counted. A call that passes its limit, or whose caller is cancelled, is abandoned: its thread no
 longer counts among the working ones, and when the call does return, its result is dropped and the thread works on.
+
+The loop's thread goes ahead of those that work for it, where they share a processor.
 """
 
 import asyncio
@@ -12,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from agent.errors import Busy
-from agent.precedence import stand_back
+from agent.precedence import ahead, stand_back
 
 T = TypeVar("T")
 
@@ -65,10 +67,11 @@ class Workers:
         """
         call = _Call(do, asyncio.get_running_loop(), late)
         try:
-            self._submit(call, what)
-            if not await self._ended(call, limit) and self._abandon(call):
-                raise NoAnswer(f"{what}: no answer within {limit:g} s")
-            result: T = await call.future  # it has ended: its outcome is here, or on its way
+            with ahead():
+                self._submit(call, what)
+                if not await self._ended(call, limit) and self._abandon(call):
+                    raise NoAnswer(f"{what}: no answer within {limit:g} s")
+                result: T = await call.future  # it has ended: its outcome is here, or on its way
             return result
         finally:
             del call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -10,9 +11,8 @@ from typing import Any
 import pytest
 
 from agent import precedence
-from agent.pauses import Pauses
-from agent.workers import Workers
-from tests.agents import looped
+from agent.workers import NoAnswer, Workers
+from tests.agents import looped, until
 
 
 def niceness() -> int:
@@ -32,15 +32,27 @@ def permitted(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 @looped
-async def test_the_loops_thread_goes_ahead_while_something_is_read(permitted: int) -> None:
-    pauses, workers = Pauses(), Workers(1, "niceness")
-    with pauses.undisturbed():
-        assert niceness() == permitted - precedence.AHEAD
-        with pauses.undisturbed():
-            pass
-        assert niceness() == permitted - precedence.AHEAD
-        assert await workers.run(niceness, limit=10, what="look") == permitted
+async def test_the_loops_thread_goes_ahead_of_those_that_work_for_it(permitted: int) -> None:
+    workers, begun, ended = Workers(2, "niceness"), threading.Event(), threading.Event()
+
+    def last() -> int:
+        begun.set()
+        ended.wait(20)
+        return niceness()
+
+    slow = asyncio.ensure_future(workers.run(last, limit=20, what="look"))
+    await until(begun.is_set)
+    assert niceness() == permitted - precedence.AHEAD
+    assert await workers.run(niceness, limit=20, what="look") == permitted
+    assert niceness() == permitted - precedence.AHEAD
+    ended.set()
+    assert await slow == permitted
     assert niceness() == permitted
+    ended.clear()
+    with pytest.raises(NoAnswer):
+        await workers.run(last, limit=0.01, what="look")
+    assert niceness() == permitted, "nobody waits for it any more"
+    ended.set()
     workers.close()
 
 

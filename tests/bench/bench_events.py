@@ -4,6 +4,10 @@ The agent and the receiver of its traps are pinned to one CPU; in the storm the 
 for a client on the agent's CPU also waits for its own turn there. An event's time is when the hypervisor tells it, a datagram's
 when it was received; both are of the same clock of the machine. Prints one line for each figure.
 
+A virtual machine's processor is taken away by its host, for some milliseconds at a time, and then nobody answers. So while a
+GET is under way an echo on the agent's CPU, that goes before all else there, is asked every millisecond: where it was late
+too, there was no CPU to answer with. Both are told, the waits of all GETs and of those that had a CPU.
+
     python -m tests.bench.bench_events [--seconds 60]
 """
 
@@ -26,6 +30,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +45,10 @@ from drivers.fake import Fake
 from tests.bench.bench_snmp import CPU, DOMAINS, cpu_seconds, free_port, get, pinned
 
 SO_RCVBUFFORCE = 33
+ECHO = 0.001
+LATE = 0.0015
+"""Seconds between two questions to the echo, and after which it is late."""
+
 NAME = (1, 3, 6, 1, 4, 1, 36957, 20, 1, 2, 1, 4, 1)
 UUID = ber.oid_contents((1, 3, 6, 1, 4, 1, 36957, 20, 1, 2, 1, 2))
 
@@ -171,14 +180,80 @@ def of_domain(trap: bytes) -> str | None:
     return trap[start : start + 36].decode()
 
 
+def echo(sock: socket.socket) -> None:
+    """Send back what comes, before anybody else on this CPU has a turn. Until it is killed."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        print("(not permitted to go before all else: an echo that is late may have waited for the agent)", flush=True)
+    while True:
+        data, source = sock.recvfrom(65535)
+        sock.sendto(data, source)
+
+
+@contextlib.contextmanager
+def echoing() -> Iterator[socket.socket]:
+    """A socket that is connected to an echo on the agent's CPU."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here,
+    ):
+        there.bind(("127.0.0.1", 0))
+        here.connect(there.getsockname())
+        here.setblocking(False)
+        code = f"import socket; from tests.bench.bench_events import echo; echo(socket.socket(fileno={there.fileno()}))"
+        process = subprocess.Popen(pinned(sys.executable, "-c", code), pass_fds=[there.fileno()])
+        try:
+            here.send(b"0")
+            select.select([here], [], [], 20)
+            here.recv(65535)
+            yield here
+        finally:
+            process.kill()
+            process.wait(timeout=20)
+
+
+@dataclass
+class Echoes:
+    """How late the echo was, over a time: the latest answer, or the oldest that is still awaited."""
+
+    sock: socket.socket
+    sent: dict[bytes, float] = field(default_factory=dict)
+    asked: float = 0.0
+    latest: float = 0.0
+
+    def begin(self) -> None:
+        self.latest = 0.0
+        self.sent.clear()
+        self.ask()
+
+    def ask(self) -> None:
+        self.asked = time.monotonic()
+        name = str(self.asked).encode()
+        self.sent[name] = self.asked
+        self.sock.send(name)
+
+    def answered(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                at = self.sent.pop(self.sock.recv(65535), None)
+                if at is not None:
+                    self.latest = max(self.latest, time.monotonic() - at)
+
+    def end(self) -> float:
+        self.answered()
+        return max([self.latest, *(time.monotonic() - at for at in self.sent.values())])
+
+
 def measure(
     rate: float, seconds: float, interval: float, asking: bool
-) -> tuple[list[float], int, int, list[float], float]:
-    """Latencies of the events in seconds, how many were told and how many came, waits of GETs, and the share of the CPU that the
-    agent took."""
+) -> tuple[list[float], int, int, list[tuple[float, float]], float]:
+    """Latencies of the events in seconds, how many were told and how many came, of each GET how long it took and how late the echo
+    was meanwhile, and the share of the CPU that the agent took."""
     heard: list[tuple[float, bytes]] = []
-    waits: list[float] = []
-    with agent(rate, seconds, interval) as (process, traps, port):
+    waits: list[tuple[float, float]] = []
+    with agent(rate, seconds, interval) as (process, traps, port), echoing() as beside:
+        echoes = Echoes(beside)
         assert process.stdin is not None
         assert process.stdout is not None
         asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -188,16 +263,21 @@ def measure(
         process.stdin.flush()
         began = asked = time.monotonic()
         pending = False
-        sockets = [traps, asker] if asking else [traps]
+        sockets = [traps, asker, beside] if asking else [traps]
         while (now := time.monotonic()) < began + seconds + 1.5:
             if asking and not pending and now - asked >= 0.01:
+                echoes.begin()
                 asker.send(get(NAME, 1))
                 asked, pending = time.monotonic(), True
-            ready, _, _ = select.select(sockets, [], [], 0.005)
+            elif pending and now - echoes.asked >= ECHO:
+                echoes.ask()
+            ready, _, _ = select.select(sockets, [], [], ECHO)
             now = time.monotonic()
+            if beside in ready:
+                echoes.answered()
             if asker in ready:
                 asker.recv(65535)
-                waits.append(now - asked)
+                waits.append((now - asked, echoes.end()))
                 pending = False
             if traps in ready:
                 with contextlib.suppress(BlockingIOError):
@@ -241,7 +321,10 @@ def bench() -> None:
         print(f"{DOMAINS} domains, {rate:g} events a second for {given.seconds:g} s: {lost}; {share:.0%} of a CPU")
         print(f"  {shown('event to datagram', times)}")
         if asking:
-            print(f"  {shown('GET meanwhile', waits)}")
+            print(f"  {shown('GET meanwhile', [wait for wait, _ in waits])}")
+            print(f"  {shown('the echo on the same CPU meanwhile', [late for _, late in waits])}")
+            there = [wait for wait, late in waits if late < LATE]
+            print(f"  {shown(f'GETs that had the CPU, {len(there) / len(waits):.1%} of all', there)}")
 
 
 if __name__ == "__main__":
