@@ -33,6 +33,11 @@ class _Working(threading.local):
 _working = _Working()
 
 
+def working() -> bool:
+    """Whether somebody works for the loop of this thread."""
+    return _working.count > 0
+
+
 @contextmanager
 def ahead() -> Iterator[None]:
     """While somebody works for the loop of this thread, in another one: this goes ahead of it."""

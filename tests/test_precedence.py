@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from agent import precedence
+from agent import pauses, precedence
 from agent.workers import NoAnswer, Workers
 from tests.agents import looped, until
 
@@ -70,3 +71,25 @@ def test_who_may_not_go_ahead_stays_as_nice_as_he_is(monkeypatch: pytest.MonkeyP
 def test_other_systems_are_left_alone(call: Callable[[], bool], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precedence.sys, "platform", "freebsd14")
     assert not call()
+
+
+def test_the_loops_thread_is_left_alone_while_it_works_and_somebody_computes_for_it() -> None:
+    before, seen = sys.getswitchinterval(), []
+
+    async def look() -> None:
+        workers = Workers(1, "intervals")
+        seen.append(sys.getswitchinterval())
+        await workers.run(lambda: seen.append(sys.getswitchinterval()), limit=20, what="look")
+        await asyncio.sleep(0)
+        seen.append(sys.getswitchinterval())
+        workers.close()
+
+    try:
+        sys.setswitchinterval(pauses.SWITCH_INTERVAL)
+        with pauses.runner() as running:
+            running.run(look())
+    finally:
+        sys.setswitchinterval(before)
+    idle = pauses.SWITCH_INTERVAL
+    assert seen == pytest.approx([idle, pauses.WANTED, idle])
+    assert pauses.WANTED < idle < pauses.HELD

@@ -38,6 +38,7 @@ from agent import __main__ as main
 from agent.config import parse
 from agent.driver import Driver, Happened, Heard
 from agent.model.domain import Domain, DomainState, Resume, Suspend
+from agent.pauses import runner
 from agent.precedence import stand_back
 from agent.schema.declare import Key
 from agent.snmp import ber
@@ -118,7 +119,8 @@ def serve(config: str, rate: float, seconds: float) -> None:
         print(json.dumps([(at, uuid) for at, uuid, _ in made[0].told]), flush=True)
         await agent.stop()
 
-    asyncio.run(run())
+    with runner() as serving:
+        serving.run(run())
 
 
 def storm(fake: Telling, keys: list[Key], rate: float, seconds: float) -> None:
