@@ -2,6 +2,7 @@
 may see.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 INTERNAL = tuple(row for row in MODEL.rows if row.internal)
 """Rows that the agent itself publishes, such as jobs and alarms: nothing is patched when they change."""
 
+SOON = 0.002
+"""Seconds after which rows that were replaced are shown."""
+
 
 class Context:
     """What one hypervisor shows: the view of its newest snapshot, made anew when there is a newer one, and of that view
@@ -38,6 +42,7 @@ class Context:
         self._seen: dict[tuple[MibView, bool], View] = {}
         self._own: list[tuple[MibView, bool]] = []
         """Of what is seen, that which has columns of its own."""
+        self._pending: list[tuple[Snapshot, Sequence[Patch]]] = []
         self._snapshot: Snapshot | None = None  # its view is made when first asked for, when all contexts are there
         self.standards = [serve(place) for serve in serves]
         for prepare in (self._tables.prepare, *(standard.prepare for standard in self.standards)):
@@ -47,6 +52,8 @@ class Context:
     def view(self) -> View:
         """All of it."""
         self.inventory.touch()
+        if self._pending:
+            self._patch()
         if self.inventory.snapshot is not self._snapshot:
             self.renew()
         return self._whole
@@ -67,13 +74,22 @@ class Context:
         return found
 
     def _patched(self, patches: Sequence[Patch]) -> None:
-        """Some rows of some tables were replaced: show that in the columns that there are, where it goes."""
-        shown, snapshot = self._snapshot, self.inventory.snapshot
-        if shown is None:
+        """Some rows of some tables were replaced. That is shown soon, or when somebody asks: who is to be told of it goes first."""
+        if not self._pending:
+            asyncio.get_running_loop().call_later(SOON, self._patch)
+        self._pending.append((self.inventory.snapshot, patches))
+
+    def _patch(self) -> None:
+        """Show what was replaced in the columns that there are, where it goes."""
+        if not self._pending:  # somebody asked meanwhile, or it was all made anew
             return
-        done = [self._tables.patch(patch) for patch in patches]
-        done += [standard.patch(patches) for standard in self.standards]
-        if not all(done) or any(snapshot.table(row) is not shown.table(row) for row in INTERNAL):
+        shown, (snapshot, _) = self._snapshot, self._pending[-1]
+        done = [shown is not None]
+        for _, patches in self._pending:
+            done += [self._tables.patch(patch) for patch in patches]
+            done += [standard.patch(patches) for standard in self.standards]
+        self._pending.clear()
+        if shown is None or not all(done) or any(snapshot.table(row) is not shown.table(row) for row in INTERNAL):
             self.renew()
             return
         self._snapshot = snapshot
@@ -84,6 +100,7 @@ class Context:
     def renew(self) -> None:
         """Make the view anew. Also called at each publication, lest the one before keeps its snapshot alive until somebody
         asks."""
+        self._pending.clear()
         self._snapshot = snapshot = self.inventory.snapshot
         columns = [c for t in self._tables.views(snapshot) for c in t.columns]
         for standard in self.standards:
