@@ -56,7 +56,7 @@ CATCH_UPS = 4
 """Times that what was read while tables were built is looked for, before they are published."""
 
 HEAR_AGAIN = 0.003
-"""Seconds after which somebody looks whether more was heard."""
+"""Seconds after which it looks whether more was heard, if the time before was no longer ago."""
 
 MANY = 500
 """Roots that changed, of which more are not read beside a reading of everything."""
@@ -123,6 +123,7 @@ class Inventory:
         self._publishers: list[tuple[Callable[[], None], Callable[[Sequence[Patch]], None] | None]] = []
         self._hearing: deque[Heard] = deque()
         self._told_to_hear = False
+        self._looked = 0.0
         self._beside: dict[Root, Read] = {}
         self._building = False
         self._connection_listeners: list[Callable[[bool, str], None]] = []
@@ -488,20 +489,22 @@ class Inventory:
             self._loop.call_soon_threadsafe(self._heard_some)
 
     def _heard_some(self) -> None:
-        """Some of what was heard, in order; the rest when others have had their turn. Then it looks again by itself, until nothing
-        came: where much comes, the loop is not woken for each."""
-        count = min(HEARD_AT_ONCE, len(self._hearing))
+        """Some of what was heard, in order; the rest when others have had their turn. Where much comes, the loop is not woken for
+        each: it looks again by itself, until nothing came."""
+        count, now = min(HEARD_AT_ONCE, len(self._hearing)), time.monotonic()
+        much, self._looked = now - self._looked < HEAR_AGAIN, now
         for _ in range(count):
             try:
                 self._heard(self._hearing.popleft())
             except Exception:
                 log.exception("%s: a fault of the driver, or of the agent", self.name)
-        if not count:
+        again = count > 0 and much
+        if not again:
             self._told_to_hear = False  # and then a look, lest one that came meanwhile is forgotten
         if self._hearing:
             self._told_to_hear = True
             asyncio.get_running_loop().call_soon(self._heard_some)
-        elif count:
+        elif again:
             asyncio.get_running_loop().call_later(HEAR_AGAIN, self._heard_some)
 
     def _heard(self, heard: Heard) -> None:
