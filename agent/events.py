@@ -52,6 +52,7 @@ from agent.model.domain_events import (
 from agent.model.occurrence import Occurrence, PerceivedSeverity
 from agent.operations import one_line
 from agent.pace import Pace
+from agent.precedence import after_requests
 from agent.schema.declare import Event, Field, Index, Key, Role, Row
 from agent.schema.types import canonical
 from agent.snapshot import Arc, Snapshot, Table, Values, key_getter
@@ -64,7 +65,7 @@ HELD_FOR = 1.0
 REMEMBERED = 1024
 """Rows of which something was heard, that are remembered as they were last seen."""
 
-AT_ONCE = 0.001
+AT_ONCE = 0.0005
 """Seconds for which events are told before the loop gets its turn again: a libvirtd that starts tells of all its domains."""
 
 LONGEST = 60.0
@@ -364,7 +365,7 @@ class Events:
     def _announce_soon(self) -> None:
         if not self._telling:
             self._telling = True
-            asyncio.get_running_loop().call_soon(self._announce_some)
+            after_requests(self._announce_some)
 
     def _announce_some(self) -> None:
         until = time.monotonic() + AT_ONCE
@@ -375,7 +376,7 @@ class Events:
         self._told_some()
         self._telling = bool(self._ready)
         if self._telling:
-            asyncio.get_running_loop().call_soon(self._announce_some)
+            after_requests(self._announce_some)
 
     def _announce(self, held: _Held) -> None:
         """Tell it, unless there were too many of its root: then it waits, in place of the one of its kind that waits already."""

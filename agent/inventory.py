@@ -27,8 +27,9 @@ from agent.driver import Changed, Driver, Happened, Heard, Lost, Piece, Plan, Ro
 from agent.errors import Busy, Failed, Unreachable, VirtmapError
 from agent.layout import DRIVEN, Indexes, Layout, Patch, Read, grouped, patched, root_of
 from agent.model import MODEL, Host, Reading
+from agent.precedence import after_requests
 from agent.schema.declare import Event, Row
-from agent.snapshot import Snapshot, Table, Values, atoms, internal_table
+from agent.snapshot import Records, Snapshot, Table, Values, atoms, internal_table
 from agent.workers import Workers
 
 log = logging.getLogger("virtmap.inventory")
@@ -77,8 +78,8 @@ class Pace:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """The tables of the next snapshot, how many roots could not be read, and all records of the snapshot before, unless only
-    few of them were replaced."""
+    """The tables of the next snapshot, how many roots could not be read, and all records of the snapshot before in chunks, unless
+    only few of them were replaced."""
 
     tables: list[Table]
     failed: Mapping[type[Row], int]
@@ -462,7 +463,11 @@ class Inventory:
             for prepare in self._preparers:
                 for table in made:
                     prepare(table)
-            replaced = [] if self._layout.patched else [list(before.table(row).records) for row in DRIVEN]
+            replaced = (
+                []
+                if self._layout.patched
+                else [*itertools.chain.from_iterable(map(_chunks, map(before.table, DRIVEN)))]
+            )
             return Built(tables=tables, failed=self._layout.failed, replaced=replaced)
 
     def _reading(self, built: Built) -> Table:
@@ -503,7 +508,7 @@ class Inventory:
             self._told_to_hear = False  # and then a look, lest one that came meanwhile is forgotten
         if self._hearing:
             self._told_to_hear = True
-            asyncio.get_running_loop().call_soon(self._heard_some)
+            after_requests(self._heard_some)
         elif again:
             asyncio.get_running_loop().call_later(HEAR_AGAIN, self._heard_some)
 
@@ -640,7 +645,10 @@ class Inventory:
             return
 
 
+def _chunks(table: Table) -> list[list[Values]]:
+    return table.records.chunks() if isinstance(table.records, Records) else []
+
+
 def _crumble(held: list[list[Values]]) -> None:
-    for records in held:
-        while records:
-            del records[-64:]
+    while held:
+        held.pop()

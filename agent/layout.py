@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import compress, count
-from operator import ne
+from operator import itemgetter, ne
 from typing import Any, Protocol
 
 from agent.driver import Batch, Root
@@ -39,8 +39,11 @@ _PLACE = {row: i for family in _FAMILY.values() for i, row in enumerate(family)}
 _KEY = {row: key_getter(row) for row in DRIVEN}
 """How to get the key of a row from its values."""
 
-_TOP = {row: (row.root(), len(row.root().key_fields())) for row in DRIVEN}
-"""The root of a row, and how many of the row's key values name it."""
+_SORTED = {
+    row: (row.root(), _PLACE[row], itemgetter(*(f.position for f in row.key_fields()[: len(row.root().key_fields())])))
+    for row in DRIVEN
+}
+"""The root of a row, the row's place in its family, and how to get what names the root from the row's values."""
 
 FEW = 16
 """Roots, and one for each hundred there are, whose rows are replaced in the tables before; for more these are made anew."""
@@ -64,15 +67,18 @@ class _Known:
     """What was last read of one root. `began` is when that reading began, to tell which of two readings is newer.
 
     `keys` are the keys of the rows in the order they were read in, `order` how to put each layer into the order of its
-    arcs (None: it is), `arcs` the index arcs in that order. They are made when the keys change.
+    arcs (None: it is; and None if all are), `arcs` the index arcs in that order, `lengths` how many rows each layer has, and
+    `present` which of them have any. They are made when the keys change.
     """
 
     began: float
     rows: Layers
     failed: bool = False
     keys: tuple[tuple[Key, ...], ...] = ()
-    order: tuple[tuple[int, ...] | None, ...] = ()
+    order: tuple[tuple[int, ...] | None, ...] | None = None
     arcs: tuple[tuple[Arc, ...], ...] = ()
+    lengths: tuple[int, ...] = ()
+    present: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -94,15 +100,21 @@ def root_of(row: type[Row], key: Key) -> Root:
 def grouped(batch: Batch, roots: frozenset[Root], began: float) -> Read:
     """A batch by roots and layers, for a piece that was to read these roots and began at this moment."""
     rows: dict[Root, tuple[list[Values], ...]] = {}
+    last_top, last_name = None, None
+    layers: tuple[list[Values], ...] = ()
     for row in batch.rows:
         kind = type(row)
-        top, width = _TOP[kind]
+        top, place, name_of = _SORTED[kind]
         values = atoms(kind, row.values)
-        root = (top, _KEY[kind](values)[:width])
-        layers = rows.get(root)
-        if layers is None:
-            layers = rows[root] = tuple([] for _ in _FAMILY[top])
-        layers[_PLACE[kind]].append(values)
+        name = name_of(values)
+        if name != last_name or top is not last_top:  # the rows of a root mostly come one after the other
+            last_top, last_name = top, name
+            root = (top, name if type(name) is tuple else (name,))
+            found = rows.get(root)
+            if found is None:
+                found = rows[root] = tuple([] for _ in _FAMILY[top])
+            layers = found
+        layers[place].append(values)
     made = {root: tuple(map(tuple, layers)) for root, layers in rows.items()}
     return Read(began=began, roots=roots, rows=made, failed=batch.failed)
 
@@ -253,7 +265,7 @@ class Layout:
         records: dict[type[Row], list[Values]] = {}
         for root in self._fresh:
             known = self._known.get(root)
-            if known is None or not known.arcs or _keys(root[0], known.rows) != known.keys:
+            if known is None or not _arranged(root[0], known):
                 return None
             for row, arcs, rows in zip(_FAMILY[root[0]], known.arcs, _ordered(known), strict=True):
                 if arcs:
@@ -279,15 +291,18 @@ class Layout:
             family = [laid[row] for row in _FAMILY[top]]
             self._allocate_children(top, arcs_of_roots)
             for arc, root in arcs_of_roots:
-                try:
-                    arranged = self._arrange(top, self._known[root], arc)
-                except VirtmapError as error:
-                    self.left_out.append(f"{'/'.join(map(str, root[1]))} is left out: {error}")
-                    continue
-                for (arcs, records), its_arcs, its_rows in zip(family, *arranged, strict=True):
-                    if its_arcs:
-                        arcs.extend(its_arcs)
-                        records.extend(its_rows)
+                known = self._known[root]
+                if not _arranged(top, known):
+                    try:
+                        self._arrange(top, known, arc)
+                    except VirtmapError as error:
+                        self.left_out.append(f"{'/'.join(map(str, root[1]))} is left out: {error}")
+                        continue
+                its_arcs, its_rows = known.arcs, _ordered(known)
+                for place in known.present:
+                    arcs, records = family[place]
+                    arcs.extend(its_arcs[place])
+                    records.extend(its_rows[place])
         for line in self.left_out:  # once, not at each reading: a full disk is not helped by a growing log
             if line not in told:
                 log.error("%s: %s", self.name, line)
@@ -316,18 +331,17 @@ class Layout:
                     keys = [key for key in found if key[:width] in above]
                     given[row] = dict(zip(keys, self._child_arcs(row, keys, above), strict=True))
 
-    def _arrange(self, top: type[Row], known: _Known, arc: Arc) -> tuple[tuple[tuple[Arc, ...], ...], Layers]:
-        """The arcs and the rows of one root, each layer in the order of its arcs."""
-        keys = _keys(top, known.rows)
-        if keys != known.keys or not known.arcs:
-            known.rows, keys = _sound(top, known.rows, keys)
-            known.keys = keys
-            known.arcs, known.order = self._arcs(top, keys, arc)
-        return known.arcs, _ordered(known)
+    def _arrange(self, top: type[Row], known: _Known, arc: Arc) -> None:
+        """Give the rows of one root their arcs."""
+        known.rows, keys = _sound(top, known.rows, _keys(top, known.rows))
+        known.arcs, known.order = self._arcs(top, keys, arc)
+        known.keys = keys
+        known.lengths = tuple(map(len, keys))
+        known.present = tuple(compress(count(), keys))
 
     def _arcs(
         self, top: type[Row], keys: Sequence[Sequence[Key]], arc: Arc
-    ) -> tuple[tuple[tuple[Arc, ...], ...], tuple[tuple[int, ...] | None, ...]]:
+    ) -> tuple[tuple[tuple[Arc, ...], ...], tuple[tuple[int, ...] | None, ...] | None]:
         """Arcs for the rows with these keys, layer by layer, in their order, and how to get to that order."""
         given: dict[type[Row], dict[Key, Arc]] = {}
         arcs: list[tuple[Arc, ...]] = []
@@ -338,7 +352,7 @@ class Layout:
             order = tuple(sorted(range(len(made)), key=made.__getitem__))
             arcs.append(tuple(made[i] for i in order))
             orders.append(None if order == tuple(range(len(made))) else order)
-        return tuple(arcs), tuple(orders)
+        return tuple(arcs), tuple(orders) if any(orders) else None
 
     def _child_arcs(self, row: type[Row], keys: Sequence[Key], parents: Mapping[Key, Arc]) -> list[Arc]:
         width = _WIDTH[row]
@@ -368,9 +382,17 @@ def _keys(top: type[Row], layers: Layers) -> tuple[tuple[Key, ...], ...]:
     return tuple([tuple(map(key, records)) if records else () for key, records in zip(_KEYS[top], layers, strict=True)])
 
 
+def _arranged(top: type[Row], known: _Known) -> bool:
+    """Whether the rows of a root have their arcs: those that were given to these very keys."""
+    rows, keys, getters = known.rows, known.keys, _KEYS[top]
+    if not known.arcs or tuple(map(len, rows)) != known.lengths:
+        return False
+    return all(tuple(map(getters[place], rows[place])) == keys[place] for place in known.present)
+
+
 def _ordered(known: _Known) -> Layers:
     """The rows of a root, each layer in the order of its arcs."""
-    if not any(known.order):
+    if known.order is None:
         return known.rows
     return tuple(
         tuple(map(records.__getitem__, order)) if order else records

@@ -1,4 +1,4 @@
-"""Which thread has its turn first, where those of this process share a processor.
+"""Who has his turn first: of the threads of this process, where they share a processor, and of what one loop has to do.
 
 The system lets each have as much of it as the others, whoever of them is waited for: a thread that has just answered much
 waits for milliseconds until one that computes has had as much. So the event loop's thread goes ahead of those that work for
@@ -8,13 +8,14 @@ It is the loop's that becomes less nice. Were the others nicer instead, a proces
 them have little of it while they hold the interpreter, and who is answered would wait for that: seen to take four times as long.
 """
 
+import asyncio
 import ctypes
 import os
 import platform
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 AHEAD = 10
@@ -71,6 +72,12 @@ def stand_back() -> None:
     """Have this thread be as nice as the process was. A thread that the loop's starts begins with what that one has."""
     if "before" in _niceness:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _niceness["before"])
+
+
+def after_requests(do: Callable[[], object]) -> asyncio.TimerHandle:
+    """Have the loop of this thread do this in its next turn, but whoever has asked by then is answered before: asyncio comes to
+    timers that are due after what came in, and to what is to be called soon before that."""
+    return asyncio.get_running_loop().call_later(0, do)
 
 
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "ppc64le": 355, "s390x": 345}

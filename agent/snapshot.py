@@ -36,8 +36,9 @@ def atoms(row: type[Row], values: Values) -> Values:
         return values
     plain = list(values)
     for place in places:
-        if plain[place] is not None:
-            plain[place] = int(plain[place])
+        value = plain[place]
+        if value is not None:
+            plain[place] = +value  # half the time that int() takes
     return tuple(plain)
 
 
@@ -64,6 +65,10 @@ class Records(Sequence[Values]):
         for place, values in changes.items():
             made._chunks[place // CHUNK][place % CHUNK] = values
         return made
+
+    def chunks(self) -> list[list[Values]]:
+        """The lists that they are kept in, in a list of your own: who lets go of one after the other frees them by degrees."""
+        return list(self._chunks)
 
     def __len__(self) -> int:
         return self._length

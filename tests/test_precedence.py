@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -93,3 +94,30 @@ def test_the_loops_thread_is_left_alone_while_it_works_and_somebody_computes_for
     idle = pauses.SWITCH_INTERVAL
     assert seen == pytest.approx([idle, pauses.WANTED, idle])
     assert pauses.WANTED < idle < pauses.HELD
+
+
+@looped
+async def test_what_comes_after_requests_lets_those_go_first_that_came_before_its_turn() -> None:
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    asked, asking = socket.socketpair()
+    order: list[str] = []
+
+    def answer() -> None:
+        asked.recv(1)
+        order.append("answered")
+        if "later" in order:
+            done.set()
+
+    def later() -> None:
+        order.append("later")
+        if "answered" in order:
+            done.set()
+
+    with asked, asking:
+        loop.add_reader(asked.fileno(), answer)
+        precedence.after_requests(later)
+        loop.call_soon(order.append, "soon")
+        asking.send(b"?")
+        await done.wait()
+        loop.remove_reader(asked.fileno())
+    assert order == ["soon", "answered", "later"]
