@@ -68,6 +68,9 @@ REMEMBERED = 1024
 AT_ONCE = 0.0005
 """Seconds for which events are told before the loop gets its turn again: a libvirtd that starts tells of all its domains."""
 
+IN_A_ROW = 0.002
+"""Seconds for which events are told, with turns of the loop in between, before those who gather what is told are to send it."""
+
 LONGEST = 60.0
 """Seconds between two looks at what was held back."""
 
@@ -199,6 +202,7 @@ class Events:
         self._timer: asyncio.TimerHandle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._telling = False
+        self._row_began: float | None = None  # when the first was told that was not sent yet
         self._stopped = False
         self.told = 0
         """Events that were told."""
@@ -368,13 +372,18 @@ class Events:
             after_requests(self._announce_some)
 
     def _announce_some(self) -> None:
-        until = time.monotonic() + AT_ONCE
+        began = now = time.monotonic()
         while self._ready:
             self._announce(self._ready.popleft())
-            if time.monotonic() >= until:
+            now = time.monotonic()
+            if now >= began + AT_ONCE:
                 break
-        self._told_some()
         self._telling = bool(self._ready)
+        if self._row_began is None:
+            self._row_began = began
+        if not self._telling or now >= self._row_began + IN_A_ROW:
+            self._row_began = None
+            self._told_some()
         if self._telling:
             after_requests(self._announce_some)
 

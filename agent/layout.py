@@ -135,6 +135,7 @@ def patched(before: Snapshot, reads: Iterable[Read]) -> list[Patch] | None:
     """What readings of a few roots change in a snapshot, without laying it out anew; None if rows came, went or failed, which
     takes more. Quick: fit for the loop's thread."""
     changes: dict[type[Row], dict[int, Values]] = {}
+    tables = {top: [before.table(row) for row in family] for top, family in _FAMILY.items()}
     for read in reads:
         if read.failed or read.rows.keys() != read.roots:
             return None
@@ -143,16 +144,16 @@ def patched(before: Snapshot, reads: Iterable[Read]) -> list[Patch] | None:
             if place is None:
                 return None
             arc = before.table(top).indexes[place]
-            for row, rows in zip(_FAMILY[top], layers, strict=True):
-                table = before.table(row)
+            for table, rows in zip(tables[top], layers, strict=True):
                 if not rows and not table.indexes:
                     continue
-                found = _places(table, top, arc, row, rows)
+                found = _places(table, top, arc, rows)
                 if found is None:
                     return None
+                records = table.records
                 for at, values in zip(found, rows, strict=True):
-                    if table.records[at] != values:
-                        changes.setdefault(row, {})[at] = values
+                    if records[at] != values:
+                        changes.setdefault(table.row, {})[at] = values
     return [_patch(before.table(row), changed) for row, changed in changes.items()]
 
 
@@ -167,17 +168,22 @@ def _patch(before: Table, changes: Mapping[int, Values]) -> Patch:
     return Patch(before=before, table=table, places=tuple(changes), old=old, moved=moved)
 
 
-def _places(table: Table, top: type[Row], arc: Arc, row: type[Row], rows: Sequence[Values]) -> list[int] | None:
+def _places(table: Table, top: type[Row], arc: Arc, rows: Sequence[Values]) -> list[int] | None:
     """Where the rows of one root stand in a table; None if they are not the very ones that stand there."""
-    first, stop = 0, len(table.indexes)
-    if top.index is not Index.SCALAR:
-        first, stop = bisect_left(table.indexes, arc), bisect_left(table.indexes, (arc[0] + 1,))
-    if stop - first != len(rows):
+    indexes, scalar, first = table.indexes, top.index is Index.SCALAR, arc[0]
+    if not rows:
+        at = 0 if scalar else bisect_left(indexes, arc)
+        return None if at < len(indexes) and (scalar or indexes[at][0] == first) else []
+    found = [at for at in map(table.find, map(_KEY[table.row], rows)) if at is not None]
+    if len(set(found)) != len(rows):
         return None
-    found = list(map(table.find, map(_KEY[row], rows)))
-    if any(at is None or not first <= at < stop for at in found) or len(set(found)) != len(found):
-        return None
-    return found  # type: ignore[return-value]  # none is None
+    low, high = min(found), max(found)
+    if high - low + 1 != len(found):
+        return None  # others stand between
+    if scalar:
+        return found if len(found) == len(indexes) else None
+    beside = [indexes[at][0] for at in (low - 1, high + 1) if 0 <= at < len(indexes)]
+    return found if indexes[low][0] == first == indexes[high][0] and first not in beside else None
 
 
 class Layout:

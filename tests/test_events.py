@@ -565,6 +565,23 @@ async def test_who_tells_in_a_row_says_so_once() -> None:
 
 
 @looped
+@pytest.mark.parametrize(("in_a_row", "sent"), [(60.0, "aaa."), (0.0, "a.a.a.")])
+async def test_what_is_told_in_several_turns_is_sent_together(
+    monkeypatch: pytest.MonkeyPatch, in_a_row: float, sent: str
+) -> None:
+    monkeypatch.setattr(events, "AT_ONCE", 0.0)
+    monkeypatch.setattr(events, "IN_A_ROW", in_a_row)
+    log: list[str] = []
+    async with world("fake:///?domains=3") as w:
+        w.events.on_told(lambda _told: log.append("a"), after=lambda: log.append("."))
+        for row in w.inventory.snapshot.table(Domain).rows():
+            w.events.tell(Happened(event=BalloonChanged(memory=1024), key=row.key))
+        w.events._read(None, asyncio.get_running_loop().time())
+        await until(lambda: not w.events.waiting and log[-1:] == ["."])
+        assert "".join(log) == sent
+
+
+@looped
 async def test_the_loop_is_not_woken_for_each_of_many_that_are_heard() -> None:
     async with telling() as (w, told):
         woken: list[object] = []

@@ -354,7 +354,7 @@ class Fake:
             else:
                 keys = dict.fromkeys(key[0] for row, key in only if row is Domain)
                 wanted = [self._guests[k] for k in keys if k in self._guests]
-            if only is None:
+            if only is None and self.shape.details:
                 self._objects.keep_only((*(d.root for d in self._guests.values()), (Host, (self.name,))))
             others = (
                 [root for root in self._objects.roots if only is None or root in only] if self.shape.details else []

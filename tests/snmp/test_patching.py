@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from agent.driver import Batch
 from agent.inventory import FEW
 from agent.layout import _patch, grouped, patched
-from agent.model import Domain
+from agent.model import Disk, Domain, Host
 from agent.model.alarm import Alarm
 from agent.model.domain import Destroy, DomainState, Resume, Suspend
 from agent.schema.declare import Key
@@ -121,6 +122,38 @@ async def test_rows_that_come_or_go_take_a_layout() -> None:
         w.fake.remove("more")
         await w.inventory.refresh([root])
         assert w.inventory.snapshot.table(Domain).find(root[1]) is None
+
+
+@looped
+@pytest.mark.parametrize("name", ["guest1", "guest3", "guest5"], ids=["the first", "between others", "the last"])
+async def test_a_device_that_comes_or_goes_takes_a_layout(name: str) -> None:
+    async with world("fake:///?domains=5&details=0") as w:
+        snapshot, root = w.inventory.snapshot, (Domain, w.key(name))
+        (piece,) = w.fake.plan([root]).pieces
+        rows = list(piece.read().rows)
+        disks = [row for row in rows if isinstance(row, Disk)]
+        others = [row for row in rows if not isinstance(row, Disk)]
+        more = disks[0].replace(target="vdz")
+        strange = disks[0].replace(domain=w.key("guest2" if name != "guest2" else "guest1")[0])
+        for has in ([], disks[:1], disks[1:], [*disks, more], [disks[0], more], [*disks, disks[0]]):
+            read = grouped(Batch(rows=[*others, *has]), piece.roots, 0.0)
+            assert patched(snapshot, [read]) is None, [row.key for row in has]
+        assert patched(snapshot, [grouped(Batch(rows=[*others, *disks, strange]), piece.roots, 0.0)]) is None
+        (host,) = w.fake.plan([(Host, ("default",))]).pieces
+        assert patched(snapshot, [grouped(Batch(rows=[]), host.roots, 0.0)]) is None
+        for read in (
+            grouped(Batch(rows=[*others, *reversed(disks)]), piece.roots, 0.0),
+            grouped(host.read(), host.roots, 0.0),
+        ):
+            found = patched(snapshot, [read])
+            assert found, "these are the rows that there are"
+            wanted = [values for layers in read.rows.values() for layer in layers for values in layer]
+            for patch in found:
+                assert [row.key for row in patch.table.rows()] == [
+                    r.key for r in snapshot.table(patch.table.row).rows()
+                ]
+                assert patch.places
+                assert all(patch.table.records[at] in wanted for at in patch.places)
 
 
 @looped

@@ -187,6 +187,11 @@ class DeclaredTable(Objects):
         """By name, how each readable column takes its values from those of a row."""
         return {o.name: o.taker(self.row) for o in self.objects if o.access in READABLE}
 
+    @cached_property
+    def sources(self) -> frozenset[int]:
+        """The places, among the values of a row, of all that its readable columns show."""
+        return frozenset(self.row.positions[f] for o in self.objects if o.access in READABLE for f in o.fields)
+
     def __post_init__(self) -> None:
         for one in self.objects:
             if missing := [f for f in one.fields if f not in self.row.positions]:
@@ -384,7 +389,8 @@ class Laid:
             rows = self._rows(declared.has, self.whole, patch)
             if rows is None:
                 return False
-            moved = {at: [rows[place] for place in places if place in rows] for at, places in moved.items()}
+            shown = declared.sources.intersection(moved)
+            moved = {at: [rows[place] for place in moved[at] if place in rows] for at in shown}
             assert isinstance(self.records, Records)
             records = self.records.replaced({row: patch.table.records[place] for place, row in rows.items()})
         self.table, self.records = patch.table, records
