@@ -4,9 +4,8 @@ The agent and the receiver of its traps are pinned to one CPU; in the storm the 
 for a client on the agent's CPU also waits for its own turn there. An event's time is when the hypervisor tells it, a datagram's
 when it was received; both are of the same clock of the machine. Prints one line for each figure.
 
-A virtual machine's processor is taken away by its host, for some milliseconds at a time, and then nobody answers. So while a
-GET is under way an echo on the agent's CPU, that goes before all else there, is asked every millisecond: where it was late
-too, there was no CPU to answer with. Both are told, the waits of all GETs and of those that had a CPU.
+A virtual machine's processors are taken away by their host, for some milliseconds at a time, and then nobody answers. Linux
+counts that. So both are told: the waits of all GETs, and of those around which the host took nothing of any processor.
 
     python -m tests.bench.bench_events [--seconds 60]
 """
@@ -15,11 +14,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import bisect
 import contextlib
 import itertools
 import json
 import os
 import random
+import re
 import select
 import signal
 import socket
@@ -30,7 +31,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,13 @@ from drivers.fake import Fake
 from tests.bench.bench_snmp import CPU, DOMAINS, cpu_seconds, free_port, get, pinned
 
 SO_RCVBUFFORCE = 33
-ECHO = 0.001
-LATE = 0.0015
-"""Seconds between two questions to the echo, and after which it is late."""
+STAT = Path("/proc/stat")
+
+LOOK = 0.01
+"""Seconds between two looks at what the host took: it is counted in such steps."""
+
+AROUND = 0.05
+"""Seconds before a GET in which nothing may have been taken: what was left undone meanwhile is done then."""
 
 NAME = (1, 3, 6, 1, 4, 1, 36957, 20, 1, 2, 1, 4, 1)
 UUID = ber.oid_contents((1, 3, 6, 1, 4, 1, 36957, 20, 1, 2, 1, 2))
@@ -106,10 +110,11 @@ def serve(config: str, rate: float, seconds: float) -> None:
         await agent.start()
         await agent.read(120)
         await asyncio.sleep(1.0)  # what the first reading left behind
-        print("ready", flush=True)
-        sys.stdin.readline()
         rows = agent.inventories["bench"].snapshot.table(Domain).rows()
         keys = [row.key for row in rows if row.state is DomainState.RUNNING]
+        random.Random(1).shuffle(keys)
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
         thread = threading.Thread(target=storm, args=(made[0], keys, rate, seconds), daemon=True)
         thread.start()
         await asyncio.to_thread(thread.join)
@@ -126,7 +131,6 @@ def serve(config: str, rate: float, seconds: float) -> None:
 def storm(fake: Telling, keys: list[Key], rate: float, seconds: float) -> None:
     """Pause and resume domains, each a random one, so many times a second: a hypervisor's thread, not one of the agent's."""
     stand_back()
-    random.Random(1).shuffle(keys)
     began = time.monotonic()
     for n in itertools.count():
         at = began + n / rate
@@ -182,80 +186,46 @@ def of_domain(trap: bytes) -> str | None:
     return trap[start : start + 36].decode()
 
 
-def echo(sock: socket.socket) -> None:
-    """Send back what comes, before anybody else on this CPU has a turn. Until it is killed."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except PermissionError:
-        print("(not permitted to go before all else: an echo that is late may have waited for the agent)", flush=True)
-    while True:
-        data, source = sock.recvfrom(65535)
-        sock.sendto(data, source)
+class Stolen:
+    """What the host took of the processors of this machine, as Linux counts it ("steal" of /proc/stat, proc(5)), looked at every
+    hundredth of a second; nothing where it is not counted."""
 
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._counts: list[tuple[int, ...]] = []
 
-@contextlib.contextmanager
-def echoing() -> Iterator[socket.socket]:
-    """A socket that is connected to an echo on the agent's CPU."""
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here,
-    ):
-        there.bind(("127.0.0.1", 0))
-        here.connect(there.getsockname())
-        here.setblocking(False)
-        code = f"import socket; from tests.bench.bench_events import echo; echo(socket.socket(fileno={there.fileno()}))"
-        process = subprocess.Popen(pinned(sys.executable, "-c", code), pass_fds=[there.fileno()])
-        try:
-            here.send(b"0")
-            select.select([here], [], [], 20)
-            here.recv(65535)
-            yield here
-        finally:
-            process.kill()
-            process.wait(timeout=20)
+    def look(self) -> None:
+        now = time.monotonic()
+        if not self._times or now - self._times[-1] >= LOOK:
+            self._times.append(now)
+            self._counts.append(self._now())
 
+    def _now(self) -> tuple[int, ...]:
+        lines = STAT.read_text().splitlines() if STAT.exists() else ()
+        return tuple(int(line.split()[8]) for line in lines if re.match(r"cpu\d", line))
 
-@dataclass
-class Echoes:
-    """How late the echo was, over a time: the latest answer, or the oldest that is still awaited."""
+    def between(self, first: float, last: float) -> bool:
+        """Whether it took anything from the one moment to the other."""
+        before = max(0, bisect.bisect_right(self._times, first) - 1)
+        behind = min(len(self._times) - 1, bisect.bisect_left(self._times, last))
+        return self._counts[before] != self._counts[behind]
 
-    sock: socket.socket
-    sent: dict[bytes, float] = field(default_factory=dict)
-    asked: float = 0.0
-    latest: float = 0.0
-
-    def begin(self) -> None:
-        self.latest = 0.0
-        self.sent.clear()
-        self.ask()
-
-    def ask(self) -> None:
-        self.asked = time.monotonic()
-        name = str(self.asked).encode()
-        self.sent[name] = self.asked
-        self.sock.send(name)
-
-    def answered(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                at = self.sent.pop(self.sock.recv(65535), None)
-                if at is not None:
-                    self.latest = max(self.latest, time.monotonic() - at)
-
-    def end(self) -> float:
-        self.answered()
-        return max([self.latest, *(time.monotonic() - at for at in self.sent.values())])
+    def share(self) -> float:
+        """Of all processors, from first to last."""
+        ticks = sum(self._counts[-1]) - sum(self._counts[0])
+        time_ = (self._times[-1] - self._times[0]) * os.sysconf("SC_CLK_TCK") * len(self._counts[0])
+        return ticks / time_ if time_ else 0.0
 
 
 def measure(
     rate: float, seconds: float, interval: float, asking: bool
-) -> tuple[list[float], int, int, list[tuple[float, float]], float]:
-    """Latencies of the events in seconds, how many were told and how many came, of each GET how long it took and how late the echo
-    was meanwhile, and the share of the CPU that the agent took."""
+) -> tuple[list[float], int, int, list[tuple[float, bool]], float, float]:
+    """Latencies of the events in seconds, how many were told and how many came, of each GET how long it took and whether the host
+    took something around it, the share of the CPU that the agent took, and of all CPUs that the host did."""
     heard: list[tuple[float, bytes]] = []
-    waits: list[tuple[float, float]] = []
-    with agent(rate, seconds, interval) as (process, traps, port), echoing() as beside:
-        echoes = Echoes(beside)
+    gets: list[tuple[float, float]] = []
+    stolen = Stolen()
+    with agent(rate, seconds, interval) as (process, traps, port):
         assert process.stdin is not None
         assert process.stdout is not None
         asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -265,31 +235,28 @@ def measure(
         process.stdin.flush()
         began = asked = time.monotonic()
         pending = False
-        sockets = [traps, asker, beside] if asking else [traps]
+        sockets = [traps, asker] if asking else [traps]
         while (now := time.monotonic()) < began + seconds + 1.5:
             if asking and not pending and now - asked >= 0.01:
-                echoes.begin()
-                asker.send(get(NAME, 1))
                 asked, pending = time.monotonic(), True
-            elif pending and now - echoes.asked >= ECHO:
-                echoes.ask()
-            ready, _, _ = select.select(sockets, [], [], ECHO)
+                asker.send(get(NAME, 1))
+            ready, _, _ = select.select(sockets, [], [], 0.001)
             now = time.monotonic()
-            if beside in ready:
-                echoes.answered()
             if asker in ready:
                 asker.recv(65535)
-                waits.append((now - asked, echoes.end()))
+                gets.append((asked, now))
                 pending = False
             if traps in ready:
                 with contextlib.suppress(BlockingIOError):
                     while True:
                         heard.append((time.monotonic(), traps.recv(65535)))
+            stolen.look()
         share = (cpu_seconds(process.pid) - used) / seconds
         told = json.loads(process.stdout.readline())
         asker.close()
     came = [(at, uuid) for at, trap in heard if (uuid := of_domain(trap)) is not None]
-    return latencies(told, came), len(told), len(came), waits, share
+    waits = [(ended - began, stolen.between(began - AROUND, ended + LOOK)) for began, ended in gets]
+    return latencies(told, came), len(told), len(came), waits, share, stolen.share()
 
 
 def latencies(told: Sequence[tuple[float, str]], came: Sequence[tuple[float, str]]) -> list[float]:
@@ -318,15 +285,15 @@ def bench() -> None:
     others = os.sched_getaffinity(0) - {int(CPU)}
     for rate, asking in ((10.0, False), (1000.0, True)):
         os.sched_setaffinity(0, others if asking and others else {int(CPU)})
-        times, told, came, waits, share = measure(rate, given.seconds, 5.0, asking)
+        times, told, came, waits, share, stolen = measure(rate, given.seconds, 5.0, asking)
         lost = f"{told} told, {told - came} lost"
         print(f"{DOMAINS} domains, {rate:g} events a second for {given.seconds:g} s: {lost}; {share:.0%} of a CPU")
+        print(f"  the host took {stolen:.1%} of all CPUs meanwhile")
         print(f"  {shown('event to datagram', times)}")
         if asking:
             print(f"  {shown('GET meanwhile', [wait for wait, _ in waits])}")
-            print(f"  {shown('the echo on the same CPU meanwhile', [late for _, late in waits])}")
-            there = [wait for wait, late in waits if late < LATE]
-            print(f"  {shown(f'GETs that had the CPU, {len(there) / len(waits):.1%} of all', there)}")
+            calm = [wait for wait, taken in waits if not taken]
+            print(f"  {shown(f'GETs around which the host took nothing, {len(calm) / len(waits):.1%} of all', calm)}")
 
 
 if __name__ == "__main__":
