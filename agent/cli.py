@@ -39,7 +39,6 @@ from agent.demo import Addresses, Example
 from agent.driver import Batch, Driver
 from agent.errors import ConfigError, DeclarationError, Failed, Invalid, VirtmapError
 from agent.model import MODEL, Domain, Host
-from agent.pauses import runner
 from agent.schema import numbers
 from agent.schema.declare import Row
 from agent.schema.types import Enumeration, Secret, canonical
@@ -72,8 +71,8 @@ def serve(file: Path, verbose: bool) -> None:
     """Serve a configuration until SIGTERM or Ctrl-C; SIGHUP has it read again."""
     config = load(file)
     _log_to_stderr(logging.DEBUG if verbose else logging.INFO)
-    with _of(file), runner() as serving:
-        serving.run(run(config, _serving, lambda: load(file)))
+    with _of(file):
+        asyncio.run(run(config, _serving, lambda: load(file)))
 
 
 async def _serving(_: Agent, addresses: Addresses) -> None:
@@ -96,8 +95,7 @@ def demo(uri: str, snmp_port: int, http_port: int, https_port: int) -> None:
         config, secret = demonstration.configuration(
             uri, snmp=snmp_port, http=http_port, https=https_port, directory=directory
         )
-        with runner() as serving:
-            serving.run(run(config, lambda served, addresses: _demonstrate(served, addresses, secret)))
+        asyncio.run(run(config, lambda served, addresses: _demonstrate(served, addresses, secret)))
     except ConfigError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EADDRINUSE, errno.EACCES):
             raise ConfigError(f"{error}; --snmp-port, --http-port, --https-port take others, 0 a free one") from error

@@ -6,29 +6,18 @@ collector has nothing to find in them. While one is made the collector rests, an
 later collections. Cyclic garbage that was set aside with it is found by a full collection every ten minutes.
 
 A thread that computes keeps the lock for up to the switch interval when another one wants it. Python's five
-milliseconds are too many where an answer takes a hundredth of one. While somebody computes for the loop, its thread gets the
-lock back soon after it has waited for something to do, and is then left alone for longer than most of what it does takes.
+milliseconds are too many where an answer takes a hundredth of one.
 """
 
-import asyncio
 import gc
-import selectors
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent.precedence import ask_for_short_slices, working
+from agent.precedence import ask_for_short_slices
 
 SWITCH_INTERVAL = 0.0005
-
-WANTED = 0.0003
-"""The switch interval while the loop's thread waits, for something to do and then for the lock, and somebody computes for it."""
-
-HELD = 0.001
-"""The switch interval while it works, and somebody computes for it. No more: it waits as long for the lock after each call of a
-socket of asyncio's."""
-
 FULL_COLLECTION = 600.0
 
 
@@ -69,29 +58,3 @@ class Pauses:
             gc.collect()
         gc.freeze()
         gc.enable()
-
-
-class Selector(selectors.DefaultSelector):
-    """What an event loop waits with whose thread is to have the interpreter sooner than those that compute for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._changed = False
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if not working():
-            if self._changed:
-                self._changed = False
-                sys.setswitchinterval(SWITCH_INTERVAL)
-            return super().select(timeout)
-        self._changed = True
-        sys.setswitchinterval(WANTED)
-        try:
-            return super().select(timeout)
-        finally:
-            sys.setswitchinterval(HELD)
-
-
-def runner() -> asyncio.Runner:
-    """Runs what answers requests, in an event loop that threads which compute for it do not hold up."""
-    return asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(Selector()))

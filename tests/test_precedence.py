@@ -1,10 +1,12 @@
-"""Which thread has its turn first: how nice each is, before, while and after something is read."""
+"""Who has his turn first: which way each thread goes, before, while and after something is read."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,88 +14,126 @@ from typing import Any
 
 import pytest
 
-from agent import pauses, precedence
+from agent import precedence
 from agent.workers import NoAnswer, Workers
 from tests.agents import looped, until
 
+AHEAD = os.SCHED_RR | os.SCHED_RESET_ON_FORK
+"""The way of a thread that goes ahead."""
 
-def niceness() -> int:
-    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+def way() -> int:
+    """How the system schedules this thread."""
+    return os.sched_getscheduler(0)
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nobody has gone ahead in this process yet."""
+    monkeypatch.setattr(precedence, "_process", precedence._Process())
+    yield
+    assert way() & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER
 
 
 @pytest.fixture
-def permitted(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """How nice this thread is; left so."""
-    monkeypatch.setattr(precedence, "_niceness", {})
-    before = niceness()
+def permitted() -> None:
     if not precedence.go_ahead():
         pytest.skip("it takes CAP_SYS_NICE to go ahead")
-    precedence.stand_back()
-    yield before
-    precedence.stand_back()
+    precedence.come_back()
 
 
 @looped
-async def test_the_loops_thread_goes_ahead_of_those_that_work_for_it(permitted: int) -> None:
-    workers, begun, ended = Workers(2, "niceness"), threading.Event(), threading.Event()
+@pytest.mark.usefixtures("permitted")
+async def test_the_loops_thread_goes_ahead_of_those_that_work_for_it() -> None:
+    workers, begun, ended = Workers(2, "precedence"), threading.Event(), threading.Event()
 
     def last() -> int:
         begun.set()
         ended.wait(20)
-        return niceness()
+        return way()
 
     slow = asyncio.ensure_future(workers.run(last, limit=20, what="look"))
     await until(begun.is_set)
-    assert niceness() == permitted - precedence.AHEAD
-    assert await workers.run(niceness, limit=20, what="look") == permitted
-    assert niceness() == permitted - precedence.AHEAD
+    assert way() == AHEAD
+    assert os.sched_getparam(0).sched_priority == precedence.FIRST
+    assert await workers.run(way, limit=20, what="look") == os.SCHED_BATCH
+    assert way() == AHEAD
     ended.set()
-    assert await slow == permitted
-    assert niceness() == permitted
+    assert await slow == os.SCHED_BATCH
+    assert way() != AHEAD
     ended.clear()
     with pytest.raises(NoAnswer):
         await workers.run(last, limit=0.01, what="look")
-    assert niceness() == permitted, "nobody waits for it any more"
+    assert way() != AHEAD, "nobody waits for it any more"
     ended.set()
     workers.close()
 
 
-def test_who_may_not_go_ahead_stays_as_nice_as_he_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("permitted")
+def test_a_thread_or_process_that_is_started_by_one_that_is_ahead_is_not() -> None:
+    seen: list[int] = []
+    assert precedence.go_ahead()
+    thread = threading.Thread(target=lambda: seen.append(way()))
+    thread.start()
+    thread.join(20)
+    told = subprocess.run([sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"], capture_output=True)
+    precedence.come_back()
+    assert [*seen, int(told.stdout)] == [os.SCHED_OTHER] * 2
+
+
+@looped
+async def test_where_that_is_not_permitted_all_go_the_ordinary_way(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: Any) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(precedence, "_niceness", {})
-    monkeypatch.setattr(os, "setpriority", refused)
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    before, workers = way(), Workers(1, "precedence")
+    assert not precedence.go_ahead()
+    assert await workers.run(lambda: way() & ~os.SCHED_RESET_ON_FORK, limit=20, what="look") == os.SCHED_OTHER
+    assert way() == before
+    workers.close()
+
+
+@pytest.mark.parametrize(
+    "choose", [lambda: os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0)), lambda: os.nice(5)]
+)
+def test_a_way_that_somebody_chose_for_the_process_is_kept(choose: Callable[[], object]) -> None:
+    seen: list[object] = []
+
+    def chosen() -> None:
+        choose()
+        chose = way(), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        seen.append(precedence.go_ahead())
+        precedence._process.went_ahead = True
+        precedence.ask_for_short_slices()
+        seen.append((way(), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())) == chose)
+
+    thread = threading.Thread(target=chosen)
+    thread.start()
+    thread.join(20)
+    assert seen == [False, True]
+
+
+def test_a_c_library_without_ways_for_threads_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: int) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "sched_getscheduler", missing)
+        patched.setattr(precedence._process, "went_ahead", True)
+        assert not precedence.go_ahead()
+        precedence.stand_back()
+        assert not precedence.ask_for_short_slices()
+
+
+def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = way()
+    monkeypatch.setattr(precedence.sys, "platform", "freebsd14")
+    monkeypatch.setattr(precedence._process, "went_ahead", True)
     assert not precedence.go_ahead()
     precedence.stand_back()
-
-
-@pytest.mark.parametrize("call", [precedence.go_ahead, precedence.ask_for_short_slices])
-def test_other_systems_are_left_alone(call: Callable[[], bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precedence.sys, "platform", "freebsd14")
-    assert not call()
-
-
-def test_the_loops_thread_is_left_alone_while_it_works_and_somebody_computes_for_it() -> None:
-    before, seen = sys.getswitchinterval(), []
-
-    async def look() -> None:
-        workers = Workers(1, "intervals")
-        seen.append(sys.getswitchinterval())
-        await workers.run(lambda: seen.append(sys.getswitchinterval()), limit=20, what="look")
-        await asyncio.sleep(0)
-        seen.append(sys.getswitchinterval())
-        workers.close()
-
-    try:
-        sys.setswitchinterval(pauses.SWITCH_INTERVAL)
-        with pauses.runner() as running:
-            running.run(look())
-    finally:
-        sys.setswitchinterval(before)
-    idle = pauses.SWITCH_INTERVAL
-    assert seen == pytest.approx([idle, pauses.WANTED, idle])
-    assert pauses.WANTED < idle < pauses.HELD
+    assert not precedence.ask_for_short_slices()
+    assert way() == before
 
 
 @looped

@@ -38,7 +38,6 @@ from agent import __main__ as main
 from agent.config import parse
 from agent.driver import Driver, Happened, Heard
 from agent.model.domain import Domain, DomainState, Resume, Suspend
-from agent.pauses import runner
 from agent.precedence import stand_back
 from agent.schema.declare import Key
 from agent.snmp import ber
@@ -124,8 +123,7 @@ def serve(config: str, rate: float, seconds: float) -> None:
         print(json.dumps([(at, uuid) for at, uuid, _ in made[0].told]), flush=True)
         await agent.stop()
 
-    with runner() as serving:
-        serving.run(run())
+    asyncio.run(run())
 
 
 def storm(fake: Telling, keys: list[Key], rate: float, seconds: float) -> None:

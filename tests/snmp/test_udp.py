@@ -25,12 +25,6 @@ from tests.wire import get, oid
 SYS_DESCR = oid("1.3.6.1.2.1.1.1.0")
 
 
-@pytest.fixture(params=[False, True], ids=["idle", "working"], autouse=True)
-def _held(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything is tried while nobody computes, and as if somebody did: then the interpreter is held."""
-    monkeypatch.setattr("agent.snmp.udp.working", lambda: request.param)
-
-
 def setting(w: World, name: str, request: int) -> bytes:
     suspend = wire.number(Suspend.number)
     return wire.setting([(w.column(3, name), suspend)], request=request, community=b"secret")
