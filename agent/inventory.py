@@ -463,11 +463,8 @@ class Inventory:
             for prepare in self._preparers:
                 for table in made:
                     prepare(table)
-            replaced = (
-                []
-                if self._layout.patched
-                else [*itertools.chain.from_iterable(map(_chunks, map(before.table, DRIVEN)))]
-            )
+            old = () if self._layout.patched else map(before.table, DRIVEN)
+            replaced = [chunk for table in old for chunk in _chunks(table)]
             return Built(tables=tables, failed=self._layout.failed, replaced=replaced)
 
     def _reading(self, built: Built) -> Table:
