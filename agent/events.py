@@ -52,7 +52,7 @@ from agent.model.domain_events import (
 from agent.model.occurrence import Occurrence, PerceivedSeverity
 from agent.operations import one_line
 from agent.pace import Pace
-from agent.precedence import after_requests
+from agent.scheduling import after_requests
 from agent.schema.declare import Event, Field, Index, Key, Role, Row
 from agent.schema.types import canonical
 from agent.snapshot import Arc, Snapshot, Table, Values, key_getter
@@ -68,8 +68,8 @@ REMEMBERED = 1024
 AT_ONCE = 0.0005
 """Seconds for which events are told before the loop gets its turn again: a libvirtd that starts tells of all its domains."""
 
-IN_A_ROW = 0.002
-"""Seconds for which events are told, with turns of the loop in between, before those who gather what is told are to send it."""
+GATHERED = 0.002
+"""Seconds for which events are told, with turns of the loop in between, before those who gather what they are told send it."""
 
 LONGEST = 60.0
 """Seconds between two looks at what was held back."""
@@ -202,7 +202,7 @@ class Events:
         self._timer: asyncio.TimerHandle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._telling = False
-        self._row_began: float | None = None  # when the first was told that was not sent yet
+        self._gathering_since: float | None = None  # when the first was told that nobody sent yet
         self._stopped = False
         self.told = 0
         """Events that were told."""
@@ -373,16 +373,15 @@ class Events:
 
     def _announce_some(self) -> None:
         began = now = time.monotonic()
+        since = self._gathering_since or began
         while self._ready:
             self._announce(self._ready.popleft())
             now = time.monotonic()
             if now >= began + AT_ONCE:
                 break
         self._telling = bool(self._ready)
-        if self._row_began is None:
-            self._row_began = began
-        if not self._telling or now >= self._row_began + IN_A_ROW:
-            self._row_began = None
+        self._gathering_since = since if self._telling and now < since + GATHERED else None
+        if self._gathering_since is None:
             self._told_some()
         if self._telling:
             after_requests(self._announce_some)

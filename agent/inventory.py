@@ -27,7 +27,7 @@ from agent.driver import Changed, Driver, Happened, Heard, Lost, Piece, Plan, Ro
 from agent.errors import Busy, Failed, Unreachable, VirtmapError
 from agent.layout import DRIVEN, Indexes, Layout, Patch, Read, grouped, patched, root_of
 from agent.model import MODEL, Host, Reading
-from agent.precedence import after_requests
+from agent.scheduling import after_requests
 from agent.schema.declare import Event, Row
 from agent.snapshot import Records, Snapshot, Table, Values, atoms, internal_table
 from agent.workers import Workers

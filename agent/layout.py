@@ -39,7 +39,7 @@ _PLACE = {row: i for family in _FAMILY.values() for i, row in enumerate(family)}
 _KEY = {row: key_getter(row) for row in DRIVEN}
 """How to get the key of a row from its values."""
 
-_SORTED = {
+_GROUPING = {
     row: (row.root(), _PLACE[row], itemgetter(*(f.position for f in row.key_fields()[: len(row.root().key_fields())])))
     for row in DRIVEN
 }
@@ -104,7 +104,7 @@ def grouped(batch: Batch, roots: frozenset[Root], began: float) -> Read:
     layers: tuple[list[Values], ...] = ()
     for row in batch.rows:
         kind = type(row)
-        top, place, name_of = _SORTED[kind]
+        top, place, name_of = _GROUPING[kind]
         values = atoms(kind, row.values)
         name = name_of(values)
         if name != last_name or top is not last_top:  # the rows of a root mostly come one after the other

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from agent.precedence import ask_for_short_slices
+from agent.scheduling import ask_for_short_slices
 
 SWITCH_INTERVAL = 0.0005
 FULL_COLLECTION = 600.0

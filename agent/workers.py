@@ -3,7 +3,7 @@
 Threads are daemons and counted. A call that passes its limit, or whose caller is cancelled, is abandoned: its thread no
 longer counts among the working ones, and when the call does return, its result is dropped and the thread works on.
 
-The loop's thread goes ahead of those that work for it, where they share a processor.
+The loop's thread is scheduled before those that work for it, where they share a processor.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from agent.errors import Busy
-from agent.precedence import ahead, stand_back
+from agent.scheduling import become_batch, working
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class Workers:
         """
         call = _Call(do, asyncio.get_running_loop(), late)
         try:
-            with ahead():
+            with working():
                 self._submit(call, what)
                 if not await self._ended(call, limit) and self._abandon(call):
                     raise NoAnswer(f"{what}: no answer within {limit:g} s")
@@ -137,7 +137,7 @@ class Workers:
                 self._idle -= 1
 
     def _work(self) -> None:
-        stand_back()
+        become_batch()
         while (call := self._next()) is not None:
             self._carry_out(call)
             del call  # an idle thread must not keep what its last call worked on, a whole snapshot maybe

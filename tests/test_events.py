@@ -565,12 +565,12 @@ async def test_who_tells_in_a_row_says_so_once() -> None:
 
 
 @looped
-@pytest.mark.parametrize(("in_a_row", "sent"), [(60.0, "aaa."), (0.0, "a.a.a.")])
+@pytest.mark.parametrize(("gathered", "sent"), [(60.0, "aaa."), (0.0, "a.a.a.")])
 async def test_what_is_told_in_several_turns_is_sent_together(
-    monkeypatch: pytest.MonkeyPatch, in_a_row: float, sent: str
+    monkeypatch: pytest.MonkeyPatch, gathered: float, sent: str
 ) -> None:
     monkeypatch.setattr(events, "AT_ONCE", 0.0)
-    monkeypatch.setattr(events, "IN_A_ROW", in_a_row)
+    monkeypatch.setattr(events, "GATHERED", gathered)
     log: list[str] = []
     async with world("fake:///?domains=3") as w:
         w.events.on_told(lambda _told: log.append("a"), after=lambda: log.append("."))

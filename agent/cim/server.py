@@ -52,7 +52,7 @@ from agent.cim.tree import Limits
 from agent.config import Cim, Endpoint
 from agent.errors import Denied, Failed, VirtmapError
 from agent.operations import one_line
-from agent.precedence import stand_back
+from agent.scheduling import become_batch
 from agent.transfers import Ticket, Transfers
 
 __all__ = ["PIECE", "Server", "tls_context"]
@@ -150,7 +150,7 @@ class Server:
         self.accounts = accounts
         self.groups = groups
         self.familiar = Familiar()
-        self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="cim-reading", initializer=stand_back)
+        self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="cim-reading", initializer=become_batch)
         self.arriving = 0
         self._places = connections
         self._requests = requests

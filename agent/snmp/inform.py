@@ -24,7 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agent.journal import passed
-from agent.precedence import stand_back
+from agent.scheduling import become_batch
 from agent.snmp.notifications import Counters, Target
 from agent.snmp.outbox import Inform, Outbox
 
@@ -212,7 +212,7 @@ class Informer:
     # --- in the thread
 
     def _run(self) -> None:
-        stand_back()
+        become_batch()
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()

@@ -31,6 +31,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from agent import __main__ as main
 from agent.config import parse
 from agent.driver import Driver, Happened, Heard
 from agent.model.domain import Domain, DomainState, Resume, Suspend
-from agent.precedence import stand_back
+from agent.scheduling import become_batch
 from agent.schema.declare import Key
 from agent.snmp import ber
 from drivers.fake import Fake
@@ -128,7 +129,7 @@ def serve(config: str, rate: float, seconds: float) -> None:
 
 def storm(fake: Telling, keys: list[Key], rate: float, seconds: float) -> None:
     """Pause and resume domains, each a random one, so many times a second: a hypervisor's thread, not one of the agent's."""
-    stand_back()
+    become_batch()
     began = time.monotonic()
     for n in itertools.count():
         at = began + n / rate
@@ -215,11 +216,21 @@ class Stolen:
         return ticks / time_ if time_ else 0.0
 
 
-def measure(
-    rate: float, seconds: float, interval: float, asking: bool
-) -> tuple[list[float], int, int, list[tuple[float, bool]], float, float]:
-    """Latencies of the events in seconds, how many were told and how many came, of each GET how long it took and whether the host
-    took something around it, the share of the CPU that the agent took, and of all CPUs that the host did."""
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """How long events and GETs took, in seconds: `calm` those GETs around which the host took nothing. How many events were
+    `told` and how many `came`; the share of its CPU that the agent took, and of all CPUs that the host did."""
+
+    events: list[float]
+    told: int
+    came: int
+    gets: list[float]
+    calm: list[float]
+    agent: float
+    host: float
+
+
+def measure(rate: float, seconds: float, interval: float, asking: bool) -> Measured:
     heard: list[tuple[float, bytes]] = []
     gets: list[tuple[float, float]] = []
     stolen = Stolen()
@@ -253,8 +264,15 @@ def measure(
         told = json.loads(process.stdout.readline())
         asker.close()
     came = [(at, uuid) for at, trap in heard if (uuid := of_domain(trap)) is not None]
-    waits = [(ended - began, stolen.between(began - AROUND, ended + LOOK)) for began, ended in gets]
-    return latencies(told, came), len(told), len(came), waits, share, stolen.share()
+    return Measured(
+        events=latencies(told, came),
+        told=len(told),
+        came=len(came),
+        gets=[ended - began for began, ended in gets],
+        calm=[ended - began for began, ended in gets if not stolen.between(began - AROUND, ended + LOOK)],
+        agent=share,
+        host=stolen.share(),
+    )
 
 
 def latencies(told: Sequence[tuple[float, str]], came: Sequence[tuple[float, str]]) -> list[float]:
@@ -283,15 +301,15 @@ def bench() -> None:
     others = os.sched_getaffinity(0) - {int(CPU)}
     for rate, asking in ((10.0, False), (1000.0, True)):
         os.sched_setaffinity(0, others if asking and others else {int(CPU)})
-        times, told, came, waits, share, stolen = measure(rate, given.seconds, 5.0, asking)
-        lost = f"{told} told, {told - came} lost"
-        print(f"{DOMAINS} domains, {rate:g} events a second for {given.seconds:g} s: {lost}; {share:.0%} of a CPU")
-        print(f"  the host took {stolen:.1%} of all CPUs meanwhile")
-        print(f"  {shown('event to datagram', times)}")
+        m = measure(rate, given.seconds, 5.0, asking)
+        lost = f"{m.told} told, {m.told - m.came} lost"
+        print(f"{DOMAINS} domains, {rate:g} events a second for {given.seconds:g} s: {lost}; {m.agent:.0%} of a CPU")
+        print(f"  the host took {m.host:.1%} of all CPUs meanwhile")
+        print(f"  {shown('event to datagram', m.events)}")
         if asking:
-            print(f"  {shown('GET meanwhile', [wait for wait, _ in waits])}")
-            calm = [wait for wait, taken in waits if not taken]
-            print(f"  {shown(f'GETs around which the host took nothing, {len(calm) / len(waits):.1%} of all', calm)}")
+            print(f"  {shown('GET meanwhile', m.gets)}")
+            share = f"{len(m.calm) / len(m.gets):.1%} of all"
+            print(f"  {shown(f'GETs around which the host took nothing, {share}', m.calm)}")
 
 
 if __name__ == "__main__":
